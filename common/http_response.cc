@@ -1,0 +1,233 @@
+// Responses on the wire: status lines, dates, and one growth of the buffer per response.
+#include "common/http_response.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "common/check.h"
+#include "common/http_policy.h"
+
+namespace common {
+namespace {
+
+constexpr std::string_view kVersion = "HTTP/1.1 ";
+constexpr std::string_view kLength = "Content-Length: ";
+constexpr std::string_view kClose = "Connection: close\r\n";
+constexpr std::string_view kKeepAlive = "Connection: keep-alive\r\n";
+constexpr std::string_view kLineEnd = "\r\n";
+constexpr std::string_view kColon = ": ";
+
+constexpr std::size_t kStatusDigits = 3;
+constexpr std::size_t kSizeDigitsMax = std::numeric_limits<std::size_t>::digits10 + 1;
+
+// Writes into memory that was measured before: unlike append, without a check per piece.
+class Writer {
+ public:
+  explicit Writer(char* at) : at_(at) {}
+  char* at() const { return at_; }
+  void put(std::string_view text) {
+    if (text.empty()) return;  // memcpy(3) wants a valid pointer even for no bytes
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  void put_number(std::size_t number) { at_ = std::to_chars(at_, at_ + kSizeDigitsMax, number).ptr; }
+
+ private:
+  char* at_;
+};
+
+void put_digits(char* at, int number, int digits) {
+  for (int i = digits - 1; i >= 0; --i, number /= 10) at[i] = static_cast<char>('0' + number % 10);
+}
+
+std::string_view connection_line(ConnectionOption connection) {
+  switch (connection) {
+    case ConnectionOption::kImplicit: return {};
+    case ConnectionOption::kClose: return kClose;
+    case ConnectionOption::kKeepAlive: return kKeepAlive;
+  }
+  return {};
+}
+
+enum class Content { kAllowed, kEmpty, kForbidden, kNotModified };
+
+Content content_of(int status) {
+  if (status < 200 || status == 204) return Content::kForbidden;
+  if (status == 205) return Content::kEmpty;
+  if (status == 304) return Content::kNotModified;
+  return Content::kAllowed;
+}
+
+// The body as this status allows it to be sent, and the length to announce, if any.
+struct Payload {
+  std::string_view body;
+  std::optional<std::size_t> length;
+};
+
+Payload payload_of(int status, std::string_view body, BodySending sending) {
+  switch (content_of(status)) {
+    case Content::kAllowed: return {sending == BodySending::kSend ? body : std::string_view(), body.size()};
+    case Content::kEmpty: return {{}, 0};
+    case Content::kForbidden: return {{}, {}};
+    case Content::kNotModified: return {{}, body.empty() ? std::nullopt : std::optional(body.size())};
+  }
+  return {{}, {}};
+}
+
+bool is_set_by_server(std::string_view name) {
+  switch (name.size()) {
+    case 4: return equals_ignoring_case(name, "date");
+    case 6: return equals_ignoring_case(name, "server");
+    case 10: return equals_ignoring_case(name, "connection");
+    case 14: return equals_ignoring_case(name, "content-length");
+    case 17: return equals_ignoring_case(name, "transfer-encoding");
+  }
+  return false;
+}
+
+}  // namespace
+
+// RFC 9110 5.6.7, by hand: strftime(3) would translate the names of days and months.
+void DateCache::render(std::time_t now) {
+  constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm parts{};
+  CHECK(gmtime_r(&now, &parts) != nullptr);
+
+  std::ranges::copy(kBeforeDate, lines_.begin());
+  char* const date = lines_.data() + kDateAt;
+  std::memcpy(date, "Day, 00 Mon 0000 00:00:00 GMT\r\n", kDateBytes + 2);
+  std::memcpy(date, kDays[parts.tm_wday], 3);
+  put_digits(date + 5, parts.tm_mday, 2);
+  std::memcpy(date + 8, kMonths[parts.tm_mon], 3);
+  put_digits(date + 12, parts.tm_year + 1900, 4);
+  put_digits(date + 17, parts.tm_hour, 2);
+  put_digits(date + 20, parts.tm_min, 2);
+  put_digits(date + 23, parts.tm_sec, 2);
+  second_ = now;
+}
+
+void append_response(std::string& out, const ResponseHead& head, std::string_view body, BodySending sending,
+                     ConnectionOption connection, const DateCache& date) {
+  CHECK(head.status >= 100 && head.status <= 599);
+  const Payload payload = payload_of(head.status, body, sending);
+  const std::string_view phrase = reason_phrase(head.status);
+  const std::string_view connection_text = connection_line(connection);
+
+  std::size_t bytes_max = kVersion.size() + kStatusDigits + 1 + phrase.size() + kLineEnd.size() + date.fields().size() +
+                          kLength.size() + kSizeDigitsMax + kLineEnd.size() + connection_text.size() + kLineEnd.size() +
+                          payload.body.size();
+  for (const Field& field : head.fields) {
+    bytes_max += field.name.size() + kColon.size() + field.value.size() + kLineEnd.size();
+  }
+
+  const std::size_t before = out.size();
+  out.resize_and_overwrite(before + bytes_max, [&](char* buffer, std::size_t) {
+    Writer writer(buffer + before);
+    writer.put(kVersion);
+    writer.put_number(static_cast<std::size_t>(head.status));
+    writer.put(" ");  // stays even before an empty phrase (RFC 9112 4)
+    writer.put(phrase);
+    writer.put(kLineEnd);
+    writer.put(date.fields());
+    if (payload.length) {
+      writer.put(kLength);
+      writer.put_number(*payload.length);
+      writer.put(kLineEnd);
+    }
+    for (const Field& field : head.fields) {
+      writer.put(field.name);
+      writer.put(kColon);
+      writer.put(field.value);
+      writer.put(kLineEnd);
+    }
+    writer.put(connection_text);
+    writer.put(kLineEnd);
+    writer.put(payload.body);
+    return static_cast<std::size_t>(writer.at() - buffer);
+  });
+}
+
+void append_refusal(std::string& out, int status, std::string_view reason, const DateCache& date) {
+  static constexpr Field kFields[] = {{"Content-Type", "text/plain; charset=utf-8"}};
+  std::string body(reason);
+  body += '\n';
+  append_response(out, {.status = status, .fields = kFields}, body, BodySending::kSend, ConnectionOption::kClose, date);
+}
+
+bool may_send_field(std::string_view name, std::string_view value) {
+  const auto breaks_line = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+  return is_token(name) && std::ranges::none_of(value, breaks_line) && !is_set_by_server(name);
+}
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 102: return "Processing";
+    case 103: return "Early Hints";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 207: return "Multi-Status";
+    case 208: return "Already Reported";
+    case 226: return "IM Used";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 305: return "Use Proxy";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 423: return "Locked";
+    case 424: return "Failed Dependency";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 506: return "Variant Also Negotiates";
+    case 507: return "Insufficient Storage";
+    case 508: return "Loop Detected";
+    case 511: return "Network Authentication Required";
+  }
+  return {};
+}
+
+}  // namespace common

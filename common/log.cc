@@ -1,0 +1,101 @@
+// The log: rendering of lines, and the one door to spdlog.
+#include "common/log.h"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+
+#include "common/json.h"
+
+namespace common {
+namespace {
+
+struct LogState {
+  LogFormat format = LogFormat::kText;
+  std::string identity = "supervisor";
+  std::shared_ptr<spdlog::logger> logger;  // spdlog hands out nothing else
+};
+
+LogState& state() {
+  static LogState instance;
+  return instance;
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kTrace: return spdlog::level::trace;
+    case LogLevel::kDebug: return spdlog::level::debug;
+    case LogLevel::kInfo: return spdlog::level::info;
+    case LogLevel::kWarn: return spdlog::level::warn;
+    case LogLevel::kError: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+// Control bytes from outside must not forge lines or drive a terminal.
+std::string printable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      result += c;
+    } else {
+      static constexpr char kHex[] = "0123456789abcdef";
+      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return result;
+}
+
+std::string render_text(std::string_view message, std::initializer_list<LogField> fields) {
+  std::string line = "[" + state().identity + "] " + printable(message);
+  for (const LogField& field : fields) {
+    line += ' ';
+    line += field.name();
+    line += '=';
+    const bool quoted = field.text().find_first_of(" \"=") != std::string::npos || field.text().empty();
+    line += quoted ? Json(printable(field.text())).dump(-1, ' ', false, Json::error_handler_t::replace)
+                   : printable(field.text());
+  }
+  return line;
+}
+
+// The members that follow the time and level, which spdlog's pattern writes.
+std::string render_json(std::string_view message, std::initializer_list<LogField> fields) {
+  Json line;
+  line["process"] = state().identity;
+  line["message"] = message;
+  for (const LogField& field : fields) {
+    line[std::string(field.name())] = field.is_number() ? Json::parse(field.text()) : Json(field.text());
+  }
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace).substr(1);
+}
+
+}  // namespace
+
+void log_start(LogLevel level, LogFormat format) {
+  LogState& current = state();
+  current.format = format;
+  current.logger = std::make_shared<spdlog::logger>("supervisor", std::make_shared<spdlog::sinks::stderr_sink_st>());
+  current.logger->set_level(spdlog_level(level));
+  current.logger->flush_on(spdlog::level::trace);
+  current.logger->set_pattern(format == LogFormat::kText ? "%Y-%m-%dT%H:%M:%S.%e%z %-7l %v"
+                                                         : R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v)");
+}
+
+void log_identity(std::string_view identity) { state().identity = identity; }
+
+void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
+  if (!state().logger) log_start(LogLevel::kInfo, LogFormat::kText);
+  spdlog::logger& logger = *state().logger;
+  const auto severity = spdlog_level(level);
+  if (!logger.should_log(severity)) return;
+  const std::string line =
+      state().format == LogFormat::kText ? render_text(message, fields) : render_json(message, fields);
+  logger.log(severity, spdlog::string_view_t(line.data(), line.size()));
+}
+
+}  // namespace common

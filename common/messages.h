@@ -1,0 +1,57 @@
+// Messages: every sentence the master, a template and a worker can say to each other.
+//
+//   master -> template   kForkWorker (+ the worker's channel end)
+//   template -> master   kLoaded | kFailed, then kForked | kForkFailed for each kForkWorker
+//   master -> worker     kStartWorker (+ one listening socket per address), later kDrain
+//   worker -> master     kReady | kFailed
+// A process that finds its channel closed knows that its master is gone.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+
+namespace common {
+
+inline constexpr std::uint32_t kMessageVersion = 1;
+inline constexpr std::size_t kMessageTextMax = 2048;  // bytes, including the terminating NUL
+
+enum class MessageType : std::uint32_t {
+  kForkWorker = 1,
+  kLoaded,
+  kFailed,
+  kForked,
+  kForkFailed,
+  kStartWorker,
+  kReady,
+  kDrain,
+};
+
+// How far a process came before it failed.
+enum class Stage : std::uint32_t { kNone = 0, kOpenApp, kLoadApp, kFork, kSetUp, kRing, kWorkerStart };
+std::string_view stage_name(Stage stage);
+
+// Sent as it lies in memory, the unused tail of `text` left out: both ends are the same binary of the same host.
+struct Message {
+  std::uint32_t version = kMessageVersion;
+  MessageType type{};
+  std::uint64_t worker = 0;      // WorkerId; kForkWorker, kForked, kForkFailed, kStartWorker
+  std::uint32_t slot = 0;        // kForkWorker
+  std::uint32_t generation = 0;  // kForkWorker
+  std::uint32_t record = 0;      // kForkWorker: index into the scoreboard
+  std::int32_t pid = 0;          // kForked
+  Stage stage = Stage::kNone;    // kFailed
+  std::int32_t errnum = 0;       // kFailed, kForkFailed; 0 = no system call was involved
+  char text[kMessageTextMax] = {};  // kFailed: the reason; kLoaded: the application's name
+
+  std::string_view text_view() const { return {text, strnlen(text, kMessageTextMax)}; }
+  void set_text(std::string_view value) {
+    const std::size_t length = value.size() < kMessageTextMax - 1 ? value.size() : kMessageTextMax - 1;
+    std::memcpy(text, value.data(), length);
+    text[length] = '\0';
+  }
+};
+static_assert(std::is_trivially_copyable_v<Message>);
+
+}  // namespace common

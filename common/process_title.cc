@@ -1,0 +1,51 @@
+// Process title: rewriting the argument area that /proc/PID/cmdline shows.
+#include "common/process_title.h"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+namespace common {
+namespace {
+
+// Written once by process_title_start; empty = titles are not possible.
+char* area = nullptr;
+std::size_t area_bytes = 0;       // arguments and environment
+std::size_t arguments_bytes = 0;  // cleared at each change; the environment only as far as a long title needs it
+
+}  // namespace
+
+void process_title_start(int argc, char** argv) {
+  if (argc < 1) return;
+  // Arguments and environment lie one behind the other (Linux, fs/exec.c): find where that run of strings ends.
+  char* end = argv[0];
+  for (int i = 0; i < argc && argv[i] == end; ++i) end += std::strlen(argv[i]) + 1;
+  arguments_bytes = static_cast<std::size_t>(end - argv[0]);
+  std::size_t count = 0;
+  for (; environ[count] != nullptr; ++count) {
+    if (environ[count] == end) end += std::strlen(environ[count]) + 1;
+  }
+  // Never freed: it is the environment now.
+  auto** copy = new char*[count + 1];
+  for (std::size_t i = 0; i < count; ++i) copy[i] = strdup(environ[i]);
+  copy[count] = nullptr;
+  environ = copy;
+  area = argv[0];
+  area_bytes = static_cast<std::size_t>(end - argv[0]);
+}
+
+void process_title_set(std::string_view title) {
+  constexpr std::string_view kPrefix = "supervisor: ";
+  const std::string_view name = title.starts_with(kPrefix) ? title.substr(kPrefix.size()) : title;
+  prctl(PR_SET_NAME, std::string(name.substr(0, 15)).c_str());
+  if (area_bytes == 0) return;
+  const std::size_t length = std::min(title.size(), area_bytes - 1);
+  std::memcpy(area, title.data(), length);
+  // The end of the arguments must be a NUL, or proc(5) shows what follows as well.
+  std::memset(area + length, 0, std::max(arguments_bytes, length + 1) - length);
+}
+
+}  // namespace common

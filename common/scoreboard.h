@@ -1,0 +1,55 @@
+// Scoreboard: shared memory in which every worker writes what it is doing and the master reads it without asking.
+//
+// One record per worker process (not per slot: during a replacement a slot has two). The master allocates a record
+// before the fork and frees it after the worker was reaped. Each member has one writer at a time: the worker of the
+// record, with relaxed stores, because nothing but the numbers themselves is communicated. The memory is a memfd: it
+// outlives any process that maps it, and its layout is versioned.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "common/config.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace common {
+
+// Every counter begins at 0 for a new worker. Cache-line aligned: workers do not share lines.
+struct alignas(64) WorkerGauges {
+  std::atomic<std::uint64_t> requests;        // answered
+  std::atomic<std::uint64_t> accepted;        // connections, ever
+  std::atomic<std::uint64_t> turns;           // of the loop
+  std::atomic<std::uint64_t> busy_since_ns;   // steady_clock; 0 = waiting in the kernel
+  std::atomic<std::uint32_t> connections;     // open now
+  std::atomic<std::uint32_t> in_flight;       // requests begun and not yet wholly answered
+  std::atomic<std::uint32_t> owned_fds;       // descriptors the server itself has open in this process
+  std::atomic<std::uint32_t> baseline_fds;    // the application's when the worker became ready
+  std::atomic<std::uint64_t> evicted;         // idle connections closed to make room
+  std::atomic<std::uint64_t> accept_pauses;   // times accepting had to pause for want of descriptors or memory
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "records are shared between processes");
+
+// Two per slot: a serving worker and its successor or a leaver; a few more let slow leavers pile up a little.
+inline constexpr std::uint32_t kRecordsMax = 2 * kWorkersMax + 64;
+
+class Scoreboard {
+ public:
+  static Result<Scoreboard> create();
+  Scoreboard(Scoreboard&& other) noexcept;
+  Scoreboard& operator=(Scoreboard&&) = delete;
+  ~Scoreboard();
+
+  WorkerGauges& record(std::uint32_t index);
+  int fd() const { return fd_.get(); }
+
+ private:
+  Scoreboard(UniqueFd fd, std::span<WorkerGauges> records) : fd_(std::move(fd)), records_(records) {}
+
+  UniqueFd fd_;
+  std::span<WorkerGauges> records_;  // mapped shared
+};
+
+}  // namespace common

@@ -1,0 +1,58 @@
+// Listeners: the listening sockets, one per slot and TCP address, held by the master for the life of the slot.
+//
+// A worker that dies or is replaced leaves the queue of its socket intact for the next one. Sockets of an address are
+// opened in slot order, so that the kernel's index in the SO_REUSEPORT group is the slot number; they are never
+// shutdown(2), which would lose the queue. Unix sockets cannot form a group and are shared by all slots.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/address.h"
+#include "common/owned_path.h"
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "master/worker_id.h"
+
+namespace master {
+
+struct ListenerView {
+  std::string address;  // as bound: with the port the kernel chose for port 0
+  std::size_t sockets;
+};
+
+class Listeners {
+ public:
+  // Binds every address for slots 0 to slots-1 and listens. An error names the address, the reason and the fix; then
+  // nothing stays open. May wait up to 3 s for a predecessor that is still leaving.
+  static common::Result<Listeners> open(std::span<const common::Address> addresses, std::uint32_t slots,
+                                        std::uint32_t backlog);
+  Listeners(Listeners&&) = default;
+  Listeners& operator=(Listeners&&) = delete;
+  ~Listeners();  // removes the socket files that are still ours
+
+  common::Result<void> open_slot(SlotIndex slot);  // the next one
+  void close_slot(SlotIndex slot);                 // the highest one
+
+  // One per address, borrowed: the slot's own TCP socket, or the shared one.
+  std::vector<int> sockets_of(SlotIndex slot) const;
+  std::vector<ListenerView> views() const;
+  std::vector<common::OwnedPath> owned_paths() const;
+
+ private:
+  struct Listener {
+    common::Address address;  // its port is a real one after the first bind
+    std::vector<common::UniqueFd> sockets;
+    std::vector<common::OwnedPath> path;  // none or one
+  };
+  Listeners() = default;
+  static common::Result<common::UniqueFd> open_tcp(common::Address& address, std::uint32_t backlog);
+
+  std::vector<Listener> listeners_;
+  std::uint32_t slots_ = 0;
+  std::uint32_t backlog_ = 0;
+};
+
+}  // namespace master

@@ -1,0 +1,98 @@
+// StatusReport: assembling of the JSON.
+#include "master/status_report.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "common/inherited_fds.h"
+#include "master/process_sample.h"
+
+namespace master {
+namespace {
+
+using common::Json;
+
+double seconds(common::Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+// Connections the kernel has completed and nobody has accepted: for a listener TCP_INFO says so in tcpi_unacked
+// (tcp_get_info() in net/ipv4/tcp.c, since Linux 2.6.24).
+std::uint64_t queued_on(const std::vector<int>& sockets) {
+  std::uint64_t queued = 0;
+  for (const int socket : sockets) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) queued += info.tcpi_unacked;
+  }
+  return queued;
+}
+
+void describe_process(Json& line, const WorkerEntry& entry, const common::WorkerGauges& gauges) {
+  const std::uint64_t owned = gauges.owned_fds.load(std::memory_order_relaxed);
+  const std::uint64_t baseline = gauges.baseline_fds.load(std::memory_order_relaxed);
+  const auto sampled = sample_process(entry.pid);
+  const ProcessSample now = sampled ? *sampled : entry.sample;
+  const Sample counts{.at = {}, .fds_total = now.fds, .owned = owned, .baseline = baseline, .rss = 0, .requests = 0};
+  line["requests"] = gauges.requests.load(std::memory_order_relaxed);
+  line["connections"] = gauges.connections.load(std::memory_order_relaxed);
+  line["in_flight"] = gauges.in_flight.load(std::memory_order_relaxed);
+  line["rss_bytes"] = now.rss_bytes;
+  line["pss_bytes"] = read_pss(entry.pid);
+  line["cpu_s"] = static_cast<double>(now.cpu_ns) / 1e9;
+  line["accepted"] = gauges.accepted.load(std::memory_order_relaxed);
+  line["evicted"] = gauges.evicted.load(std::memory_order_relaxed);
+  line["accept_pauses"] = gauges.accept_pauses.load(std::memory_order_relaxed);
+  // A descriptor count taken before the worker was ready explains nothing: all of it is the application's start.
+  // close_wait is null: not measured yet.
+  line["fds"] = {{"total", now.fds},
+                 {"owned", owned},
+                 {"baseline", baseline},
+                 {"leaked", baseline == 0 ? 0 : counts.leaked()},
+                 {"close_wait", nullptr}};
+}
+
+Json report_workers(const StatusSources& sources, common::TimePoint now) {
+  Json list = Json::array();
+  for (const WorkerView& view : sources.supervision.workers()) {
+    Json line;
+    line["slot"] = view.slot;
+    line["pid"] = view.pid;
+    line["generation"] = sources.generation;
+    line["state"] = name_of(view.state);
+    line["age_s"] = view.asked_at ? seconds(now - *view.asked_at) : 0.0;
+    line["queued"] = queued_on(sources.listeners.sockets_of(view.slot));
+    const WorkerEntry* entry = sources.workers.find(view.worker);
+    if (entry != nullptr && entry->pid != 0) describe_process(line, *entry, sources.workers.gauges(*entry));
+    if (view.recycle_planned) line["recycle_planned"] = name_of(*view.recycle_planned);
+    list.push_back(std::move(line));
+  }
+  return list;
+}
+
+}  // namespace
+
+Json report_status(const StatusSources& sources, common::TimePoint now) {
+  Json report;
+  report["master"] = {{"pid", getpid()},
+                      {"uptime_s", seconds(now - sources.started_at)},
+                      {"generation", sources.generation},
+                      {"open_files", {{"soft", sources.open_files.soft}, {"hard", sources.open_files.hard}}},
+                      {"fds", common::open_descriptors().size()},
+                      {"workers", sources.supervision.workers_wanted()},
+                      {"connections_max", sources.connections_max}};
+  report["listeners"] = Json::array();
+  for (const ListenerView& listener : sources.listeners.views()) {
+    report["listeners"].push_back(
+        {{"address", listener.address}, {"sockets", listener.sockets}, {"steering", listener.sockets > 1 ? "hash" : "none"}});
+  }
+  report["workers"] = report_workers(sources, now);
+  const Counters& counters = sources.supervision.counters();
+  for (std::size_t i = 0; i < kRecycleReasons; ++i) {
+    report["recycled"][std::string(name_of(static_cast<RecycleReason>(i)))] = counters.recycled[i];
+  }
+  report["restarts"] = {{"crashed", counters.restarts_crashed}, {"killed", counters.restarts_killed}};
+  report["reload"] = {{"state", "ok"}, {"last_error", nullptr}};
+  return report;
+}
+
+}  // namespace master

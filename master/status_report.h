@@ -1,0 +1,28 @@
+// StatusReport: the JSON of GET /status, from the master's own views.
+#pragma once
+
+#include <unistd.h>
+
+#include "common/json.h"
+#include "common/scoreboard.h"
+#include "master/listeners.h"
+#include "master/open_files_rule.h"
+#include "master/supervision.h"
+#include "master/worker_table.h"
+
+namespace master {
+
+struct StatusSources {
+  const Supervision& supervision;
+  WorkerTable& workers;
+  const Listeners& listeners;
+  OpenFilesPlan open_files;
+  std::uint32_t connections_max;
+  std::uint32_t generation;
+  common::TimePoint started_at;
+};
+
+// The names and units are those of the contract. Reads /proc once per worker (PSS).
+common::Json report_status(const StatusSources& sources, common::TimePoint now);
+
+}  // namespace master

@@ -1,0 +1,94 @@
+// Verbs: finding the socket, asking, printing.
+#include "master/verbs.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "common/format.h"
+#include "common/json.h"
+#include "master/control_client.h"
+#include "master/control_path.h"
+#include "master/status_text.h"
+
+namespace master {
+namespace {
+
+constexpr int kExitDone = 0;
+constexpr int kExitFailed = 1;
+
+struct Question {
+  std::string method;
+  std::string target;
+  std::string done;  // printed after success; empty = the answer itself is the point
+};
+
+Question question_for(const ClientRequest& request) {
+  const std::uint32_t number = request.number;
+  switch (request.verb) {
+    case ClientVerb::kStatus: return {"GET", "/status", ""};
+    case ClientVerb::kStop: return {"POST", "/stop", "stopping gracefully"};
+    case ClientVerb::kRecycle:
+      return {"POST", common::format("/recycle?slot={}", number),
+              common::format("slot {}: replacement of its worker queued", number)};
+    case ClientVerb::kScale:
+      return {"POST", common::format("/scale?workers={}", number), common::format("scaling to {} workers", number)};
+  }
+  return {};
+}
+
+// What cannot be read is as if it were empty: the message then says where nothing was found.
+std::vector<std::string> sockets_in(const std::vector<std::string>& directories) {
+  std::vector<std::string> found;
+  for (const std::string& directory : directories) {
+    std::error_code error;
+    std::filesystem::directory_iterator entry(directory, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+      std::error_code ignored;
+      if (entry->path().extension() == ".sock" && entry->is_socket(ignored)) found.push_back(entry->path().string());
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+int refuse(std::string_view message) {
+  std::cerr << "supervisor: " << message << '\n';
+  return kExitFailed;
+}
+
+std::string refusal_of(const ControlAnswer& answer) {
+  const common::Json body = common::Json::parse(answer.body, nullptr, false);
+  if (body.is_object() && body.contains("error") && body["error"].is_string()) return body["error"].get<std::string>();
+  return common::format("the supervisor answered with status {}", answer.status);
+}
+
+int print_answer(const ClientRequest& request, const Question& question, const ControlAnswer& answer) {
+  const common::Json body = common::Json::parse(answer.body, nullptr, false);
+  if (!body.is_object()) return refuse("the answer is not a whole JSON object; is this a supervisor's control socket?");
+  std::string text = answer.body;
+  if (request.form == OutputForm::kText) text = question.done.empty() ? render_status(body) : question.done;
+  if (!text.ends_with('\n')) text += '\n';
+  std::cout << text << std::flush;
+  return std::cout ? kExitDone : refuse("cannot write to standard output");
+}
+
+}  // namespace
+
+int run_client_verb(const ClientRequest& request) {
+  common::Result<std::string> path = request.control_path;
+  if (path->empty()) {
+    path = choose_control_path(sockets_in(request.control_directories), request.control_directories);
+  }
+  if (!path) return refuse(path.error().message);
+  const Question question = question_for(request);
+  const auto answer =
+      ask_control(*path, question.method, question.target, common::Clock::now() + kControlTimeout);
+  if (!answer) return refuse(answer.error().message);
+  constexpr int kSuccessMin = 200;
+  constexpr int kSuccessMax = 299;
+  if (answer->status < kSuccessMin || answer->status > kSuccessMax) return refuse(refusal_of(*answer));
+  return print_answer(request, question, *answer);
+}
+
+}  // namespace master

@@ -1,0 +1,46 @@
+// WorkerTable: entries and their scoreboard records.
+#include "master/worker_table.h"
+
+#include <memory>
+#include <utility>
+
+namespace master {
+
+WorkerTable::WorkerTable(common::Scoreboard& scoreboard) : scoreboard_(scoreboard) {
+  for (std::uint32_t i = common::kRecordsMax; i > 0; --i) free_records_.push_back(i - 1);
+}
+
+WorkerEntry* WorkerTable::add(WorkerId id, SlotIndex slot, common::Channel channel, std::uint32_t samples) {
+  if (free_records_.empty()) return nullptr;
+  WorkerEntry& entry = entries_[id];
+  entry.id = id;
+  entry.slot = slot;
+  entry.record = free_records_.back();
+  free_records_.pop_back();
+  entry.channel = std::move(channel);
+  entry.window = SampleWindow(samples);
+  // Its last writer has been reaped, its next one is not forked yet.
+  std::construct_at(&scoreboard_.record(entry.record));
+  return &entry;
+}
+
+void WorkerTable::remove(WorkerId id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  free_records_.push_back(found->second.record);
+  entries_.erase(found);
+}
+
+WorkerEntry* WorkerTable::find(WorkerId id) {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+WorkerEntry* WorkerTable::find_pid(pid_t pid) {
+  for (auto& [id, entry] : entries_) {
+    if (entry.pid == pid) return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace master

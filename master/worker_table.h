@@ -1,0 +1,52 @@
+// WorkerTable: the executor's side of every worker: its pid, channel, gauges and samples.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "common/channel.h"
+#include "common/scoreboard.h"
+#include "master/exit_status.h"
+#include "master/process_sample.h"
+#include "master/sample_window.h"
+#include "master/worker_id.h"
+
+namespace master {
+
+struct WorkerEntry {
+  WorkerId id = kNoWorker;
+  SlotIndex slot = 0;
+  std::uint32_t record = 0;  // in the scoreboard; freed with the entry
+  pid_t pid = 0;             // 0 = not told yet
+  common::Channel channel;
+  std::optional<LastWords> last_words;
+  SampleWindow window{1};
+  ProcessSample sample{};  // the latest
+};
+
+class WorkerTable {
+ public:
+  explicit WorkerTable(common::Scoreboard& scoreboard);
+
+  // Null when every scoreboard record is taken by workers that do not end.
+  WorkerEntry* add(WorkerId id, SlotIndex slot, common::Channel channel, std::uint32_t samples);
+  void remove(WorkerId id);
+
+  WorkerEntry* find(WorkerId id);
+  WorkerEntry* find_pid(pid_t pid);
+  common::WorkerGauges& gauges(const WorkerEntry& entry) { return scoreboard_.record(entry.record); }
+
+  auto begin() { return entries_.begin(); }
+  auto end() { return entries_.end(); }
+
+ private:
+  common::Scoreboard& scoreboard_;
+  std::map<WorkerId, WorkerEntry> entries_;
+  std::vector<std::uint32_t> free_records_;
+};
+
+}  // namespace master

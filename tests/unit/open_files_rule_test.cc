@@ -1,0 +1,120 @@
+// The open-files rule: limits to set, connections that fit, and the words when they do not.
+#include "master/open_files_rule.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace master {
+namespace {
+
+using common::kOpenFilesCap;
+
+TEST(OpenFilesRule, RaisesSoftToHard) {
+  const OpenFilesPlan plan = decide_open_files({.soft = 1024, .hard = 524288, .nr_open = 1048576});
+  EXPECT_EQ(plan.soft, 524288U);
+  EXPECT_EQ(plan.hard, 524288U);
+  EXPECT_FALSE(plan.warning);
+}
+
+TEST(OpenFilesRule, CapsBothLimits) {
+  for (const std::uint64_t hard : {kOpenFilesCap + 1, std::uint64_t{1'073'741'816}, ~std::uint64_t{0}}) {
+    const OpenFilesPlan plan = decide_open_files({.soft = hard, .hard = hard, .nr_open = 1'073'741'816});
+    EXPECT_EQ(plan.soft, kOpenFilesCap);
+    EXPECT_EQ(plan.hard, kOpenFilesCap);
+  }
+  EXPECT_EQ(decide_open_files({.soft = 1, .hard = kOpenFilesCap}).hard, kOpenFilesCap);
+}
+
+TEST(OpenFilesRule, StaysWithinWhatTheKernelAllowsAtAll) {
+  const OpenFilesPlan plan = decide_open_files({.soft = 1024, .hard = 1048576, .nr_open = 65536});
+  EXPECT_EQ(plan.soft, 65536U);
+  EXPECT_EQ(plan.hard, 65536U);
+}
+
+TEST(OpenFilesRule, SetsAConfiguredLimitBelowHardAndLeavesHardAlone) {
+  const OpenFilesPlan plan = decide_open_files({.soft = 1024, .hard = 524288, .configured = 4096});
+  EXPECT_EQ(plan.soft, 4096U);
+  EXPECT_EQ(plan.hard, 524288U);
+  EXPECT_FALSE(plan.warning);
+}
+
+TEST(OpenFilesRule, LowersSoftWhenThatIsConfigured) {
+  EXPECT_EQ(decide_open_files({.soft = 524288, .hard = 524288, .configured = 256}).soft, 256U);
+}
+
+TEST(OpenFilesRule, RaisesHardToTheConfiguredLimitWhenItMay) {
+  const OpenFilesPlan plan = decide_open_files(
+      {.soft = 1024, .hard = 4096, .nr_open = 1048576, .configured = 65536, .privilege = Privilege::kMayRaiseHard});
+  EXPECT_EQ(plan.soft, 65536U);
+  EXPECT_EQ(plan.hard, 65536U);
+  EXPECT_FALSE(plan.warning);
+}
+
+TEST(OpenFilesRule, DoesNotRaiseHardForMax) {
+  EXPECT_EQ(decide_open_files({.soft = 1, .hard = 4096, .privilege = Privilege::kMayRaiseHard}).hard, 4096U);
+}
+
+TEST(OpenFilesRule, SaysWhatToDoWhenTheConfiguredLimitIsAboveHard) {
+  EXPECT_FALSE(decide_open_files({.soft = 1024, .hard = 4096, .configured = 4096}).warning);
+  const OpenFilesPlan plan = decide_open_files({.soft = 1024, .hard = 4096, .configured = 4097});
+  EXPECT_EQ(plan.soft, 4096U);
+  EXPECT_EQ(plan.hard, 4096U);
+  ASSERT_TRUE(plan.warning);
+  for (const char* part : {"limits.open_files = 4097", "hard limit of 4096", "LimitNOFILE=4097", "ulimit -Hn 4097"}) {
+    EXPECT_NE(plan.warning->find(part), std::string::npos) << *plan.warning;
+  }
+}
+
+std::uint32_t fit(std::uint64_t soft) {
+  return decide_connections({.open_files_soft = soft, .reserve = 64}).connections;
+}
+
+TEST(ConnectionBudget, LeavesTheReserveAndAQuarterForTheApplication) {
+  EXPECT_EQ(fit(1024), 1024U - 64U - 256U);
+  EXPECT_EQ(fit(524288), 524288U - 64U - 131072U);
+}
+
+TEST(ConnectionBudget, ServesUnderTheSmallestLimits) {
+  EXPECT_EQ(fit(0), 1U);
+  EXPECT_EQ(fit(1), 1U);
+  EXPECT_EQ(fit(20), 2U);
+  EXPECT_EQ(fit(128), 16U);
+  EXPECT_EQ(fit(192), 64U);
+}
+
+TEST(ConnectionBudget, NeverShrinksAsTheLimitGrowsAndStaysBelowTheRecycleThreshold) {
+  for (std::uint64_t soft = 1; soft < 5000; ++soft) {
+    EXPECT_GE(fit(soft + 1), fit(soft)) << soft;
+    if (soft >= 256) {
+      EXPECT_LT(fit(soft) + 64, 0.8 * static_cast<double>(soft)) << soft;
+    }
+    if (soft >= 2) {
+      EXPECT_LT(fit(soft), soft);
+    }
+  }
+}
+
+TEST(ConnectionBudget, HoldsWithAnUnlimitedNumberOfFiles) {
+  EXPECT_EQ(fit(~std::uint64_t{0}), std::numeric_limits<std::uint32_t>::max());
+}
+
+TEST(ConnectionBudget, TakesAConfiguredNumberThatFitsExactly) {
+  const ConnectionBudget budget = decide_connections({.open_files_soft = 1024, .reserve = 64, .configured = 704});
+  EXPECT_EQ(budget.connections, 704U);
+  EXPECT_FALSE(budget.warning);
+}
+
+TEST(ConnectionBudget, WarnsOnePastWhatFitsAndNamesALimitThatIsEnough) {
+  const ConnectionBudget budget = decide_connections({.open_files_soft = 1024, .reserve = 64, .configured = 705});
+  EXPECT_EQ(budget.connections, 704U);
+  ASSERT_TRUE(budget.warning);
+  for (const char* part : {"limits.connections = 705", "1024 open files", "704 is used", "LimitNOFILE=1025",
+                           "ulimit -n 1025", "limits.open_files", "lower limits.connections"}) {
+    EXPECT_NE(budget.warning->find(part), std::string::npos) << part << " in: " << *budget.warning;
+  }
+  EXPECT_GE(fit(1025), 705U);
+}
+
+}  // namespace
+}  // namespace master

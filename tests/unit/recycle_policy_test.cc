@@ -1,0 +1,191 @@
+// The recycle policy: each limit, one below it, and what must not count as a leak.
+#include "master/recycle_policy.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+namespace master {
+namespace {
+
+using namespace std::chrono_literals;
+
+const common::TimePoint kReady{1000s};
+const common::TimePoint kNow = kReady + 60s;
+
+RecycleRules rules() {
+  RecycleRules rules{.recycle = {}, .hang_timeout = 30s, .open_files_soft = 1000};
+  rules.recycle.jitter = 0;
+  return rules;
+}
+
+WorkerFacts facts() { return {.worker = 1, .ready_at = kReady}; }
+
+Sample leaking(std::uint64_t leaked) { return {.fds_total = 20 + leaked, .owned = 15, .baseline = 5}; }
+
+std::vector<Sample> three(const Sample& sample) { return {sample, sample, sample}; }
+
+std::optional<RecycleReason> decide(const std::vector<Sample>& samples, const RecycleRules& rules,
+                                    const WorkerFacts& facts, common::TimePoint now = kNow) {
+  const std::optional<RecycleDecision> decision = decide_recycle(samples, facts, rules, now);
+  if (!decision) return std::nullopt;
+  return decision->reason;
+}
+
+TEST(RecyclePolicy, LeavesAHealthyWorkerAlone) {
+  EXPECT_EQ(decide(three(leaking(0)), rules(), facts()), std::nullopt);
+  EXPECT_EQ(decide({}, rules(), facts()), std::nullopt);
+}
+
+TEST(RecyclePolicy, FindsALeakAtItsLimitAndNotOneBelow) {
+  EXPECT_EQ(decide(three(leaking(255)), rules(), facts()), std::nullopt);
+  EXPECT_EQ(decide(three(leaking(256)), rules(), facts()), RecycleReason::kFdsLeaked);
+}
+
+TEST(RecyclePolicy, SaysWhatItMeasured) {
+  const auto decision = decide_recycle(three(leaking(300)), facts(), rules(), kNow);
+  ASSERT_TRUE(decision);
+  EXPECT_EQ(decision->measured, 300);
+  EXPECT_EQ(decision->limit, 256);
+}
+
+TEST(RecyclePolicy, IgnoresAGrowthThatLastsFewerSamplesThanConfigured) {
+  EXPECT_EQ(decide({leaking(300), leaking(300)}, rules(), facts()), std::nullopt);
+  EXPECT_EQ(decide({leaking(300), leaking(255), leaking(300)}, rules(), facts()), std::nullopt);
+  EXPECT_EQ(decide({leaking(0), leaking(300), leaking(300), leaking(300)}, rules(), facts()),
+            RecycleReason::kFdsLeaked);
+}
+
+TEST(RecyclePolicy, TakesOneSampleWhenThatIsConfigured) {
+  RecycleRules one = rules();
+  for (const std::uint32_t samples : {0U, 1U}) {
+    one.recycle.samples = samples;
+    EXPECT_EQ(decide({leaking(256)}, one, facts()), RecycleReason::kFdsLeaked);
+  }
+}
+
+TEST(RecyclePolicy, DoesNotTakeConnectionsForALeak) {
+  const Sample busy{.fds_total = 5020, .owned = 5015, .baseline = 5};
+  RecycleRules wide = rules();
+  wide.open_files_soft = 100000;
+  EXPECT_EQ(decide(three(busy), wide, facts()), std::nullopt);
+}
+
+TEST(RecyclePolicy, CountsNoLeakWhenTheServerOwnsMoreThanWasSeen) {
+  const Sample race{.fds_total = 10, .owned = 15, .baseline = 5};
+  EXPECT_EQ(race.leaked(), 0U);
+  EXPECT_EQ(decide(three(race), rules(), facts()), std::nullopt);
+}
+
+TEST(RecyclePolicy, FindsAFullTableAtThePartOfTheSoftLimitAndNotOneBelow) {
+  EXPECT_EQ(decide(three({.fds_total = 799, .owned = 790, .baseline = 5}), rules(), facts()), std::nullopt);
+  EXPECT_EQ(decide(three({.fds_total = 800, .owned = 790, .baseline = 5}), rules(), facts()), RecycleReason::kFdsUsed);
+}
+
+TEST(RecyclePolicy, NamesTheLeakWhenItFilledTheTable) {
+  EXPECT_EQ(decide(three(leaking(900)), rules(), facts()), RecycleReason::kFdsLeaked);
+}
+
+TEST(RecyclePolicy, WaitsForTheMinimumAge) {
+  EXPECT_EQ(decide(three(leaking(900)), rules(), facts(), kReady + 10s - 1ns), std::nullopt);
+  EXPECT_EQ(decide(three(leaking(900)), rules(), facts(), kReady + 10s), RecycleReason::kFdsLeaked);
+}
+
+TEST(RecyclePolicy, ReachesRequestsWithOneSample) {
+  RecycleRules by_requests = rules();
+  by_requests.recycle.requests = 1000;
+  EXPECT_EQ(decide({{.requests = 999}}, by_requests, facts()), std::nullopt);
+  EXPECT_EQ(decide({{.requests = 1000}}, by_requests, facts()), RecycleReason::kRequests);
+}
+
+TEST(RecyclePolicy, ReachesAgeWithoutASample) {
+  RecycleRules by_age = rules();
+  by_age.recycle.age = 60s;
+  EXPECT_EQ(decide({}, by_age, facts(), kReady + 60s - 1ns), std::nullopt);
+  EXPECT_EQ(decide({}, by_age, facts(), kReady + 60s), RecycleReason::kAge);
+}
+
+TEST(RecyclePolicy, ReachesMemoryOnlyWhenItStays) {
+  RecycleRules by_rss = rules();
+  by_rss.recycle.rss = 1 << 20;
+  const Sample big{.rss = 1 << 20};
+  const Sample small{.rss = (1 << 20) - 1};
+  EXPECT_EQ(decide({big, small, big}, by_rss, facts()), std::nullopt);
+  EXPECT_EQ(decide(three(big), by_rss, facts()), RecycleReason::kRss);
+}
+
+TEST(RecyclePolicy, TakesZeroForOff) {
+  RecycleRules off = rules();
+  off.recycle.fds_leaked = 0;
+  off.recycle.fds_used = 0;
+  off.hang_timeout = 0s;
+  const Sample dreadful{.fds_total = 100000, .rss = 1ULL << 40U, .requests = 1ULL << 40U};
+  WorkerFacts stuck = facts();
+  stuck.busy_since = kReady;
+  EXPECT_EQ(decide(three(dreadful), off, stuck, kReady + 1000h), std::nullopt);
+}
+
+TEST(RecyclePolicy, FindsAHangAtItsTimeoutWhateverTheAge) {
+  WorkerFacts stuck = facts();
+  RecycleRules old_only = rules();
+  old_only.recycle.age_min = 1h;
+  stuck.busy_since = kNow - 30s + 1ns;
+  EXPECT_EQ(decide({}, old_only, stuck), std::nullopt);
+  stuck.busy_since = kNow - 30s;
+  EXPECT_EQ(decide({}, old_only, stuck), RecycleReason::kHang);
+  EXPECT_EQ(decide(three(leaking(900)), rules(), stuck), RecycleReason::kHang);
+}
+
+TEST(RecyclePolicy, RaisesLimitsByTheWorkersOwnJitter) {
+  RecycleRules jittered = rules();
+  jittered.recycle.jitter = 0.5;
+  jittered.recycle.fds_used = 0;
+  const double limit = 256 * jitter_factor(1, 0.5);
+  ASSERT_GT(limit, 257);
+  EXPECT_EQ(decide(three(leaking(static_cast<std::uint64_t>(std::floor(limit)))), jittered, facts()), std::nullopt);
+  EXPECT_EQ(decide(three(leaking(static_cast<std::uint64_t>(std::ceil(limit)))), jittered, facts()),
+            RecycleReason::kFdsLeaked);
+}
+
+TEST(RecyclePolicy, DoesNotJitterTheSafetyLimits) {
+  RecycleRules jittered = rules();
+  jittered.recycle.jitter = 1;
+  EXPECT_EQ(decide(three({.fds_total = 800, .owned = 790, .baseline = 5}), jittered, facts()), RecycleReason::kFdsUsed);
+  WorkerFacts stuck = facts();
+  stuck.busy_since = kNow - 30s;
+  EXPECT_EQ(decide({}, jittered, stuck), RecycleReason::kHang);
+}
+
+TEST(JitterFactor, StaysInItsRangeIsStableAndSpreads) {
+  int low = 0;
+  for (WorkerId worker = 1; worker <= 1000; ++worker) {
+    const double factor = jitter_factor(worker, 0.1);
+    EXPECT_GE(factor, 1.0);
+    EXPECT_LT(factor, 1.1);
+    EXPECT_EQ(factor, jitter_factor(worker, 0.1));
+    EXPECT_EQ(jitter_factor(worker, 0), 1.0);
+    low += factor < 1.05 ? 1 : 0;
+  }
+  EXPECT_GT(low, 400);
+  EXPECT_LT(low, 600);
+}
+
+TEST(SampleWindow, KeepsTheLatestInOrder) {
+  SampleWindow window(2);
+  for (const std::uint64_t requests : {1U, 2U, 3U}) window.push({.requests = requests});
+  ASSERT_EQ(window.samples().size(), 2U);
+  EXPECT_EQ(window.samples()[0].requests, 2U);
+  EXPECT_EQ(window.samples()[1].requests, 3U);
+  window.clear();
+  EXPECT_TRUE(window.samples().empty());
+}
+
+TEST(RecycleReason, HasTheNamesOfTheContract) {
+  EXPECT_EQ(name_of(RecycleReason::kFdsLeaked), "fds_leaked");
+  EXPECT_EQ(name_of(RecycleReason::kCloseWait), "close_wait");
+  EXPECT_EQ(name_of(RecycleReason::kManual), "manual");
+}
+
+}  // namespace
+}  // namespace master

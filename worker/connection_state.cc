@@ -1,0 +1,34 @@
+// ConnectionState: the deadlines and the end of each state.
+#include "worker/connection_state.h"
+
+namespace worker {
+
+std::optional<common::Duration> patience(ConnectionState state, const common::TimeoutSettings& timeouts) {
+  const auto limit = [](common::Duration duration) -> std::optional<common::Duration> {
+    if (duration == common::Duration::zero()) return std::nullopt;
+    return duration;
+  };
+  switch (state) {
+    case ConnectionState::kHead: return limit(timeouts.header);
+    case ConnectionState::kBody: return limit(timeouts.body);
+    case ConnectionState::kWriting: return limit(timeouts.write);
+    case ConnectionState::kIdle: return limit(timeouts.keep_alive);
+    case ConnectionState::kLingering: return limit(timeouts.linger);
+    case ConnectionState::kClosing: return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Expiry expiry_of(ConnectionState state) {
+  switch (state) {
+    case ConnectionState::kHead:
+    case ConnectionState::kBody: return Expiry::kAnswer408;
+    case ConnectionState::kIdle: return Expiry::kHalfClose;
+    case ConnectionState::kWriting:
+    case ConnectionState::kLingering:
+    case ConnectionState::kClosing: return Expiry::kAbort;
+  }
+  return Expiry::kAbort;
+}
+
+}  // namespace worker

@@ -1,0 +1,56 @@
+// ConnectionState: what a client connection waits for, and until when it may.
+//
+//            accept
+//              |
+//              v      whole head, body follows
+//           kHead ----------------------------> kBody
+//           ^  |  \                               |
+//   first   |  |   \ whole request: answered      | whole request: answered
+//   byte    |  |    v                             v
+//         kIdle <--- kWriting <-------------------+
+//              all sent |   \ all sent, and it was the last answer
+//                       |    v
+//                       |   kLingering (we sent FIN, we read until the client's)
+//                       v    |
+//     any state --------> kClosing -> gone
+//      error, EOF without a request, deadline
+//
+// Every state but kClosing has a deadline; kClosing waits only for the kernel to give back what is in flight, which
+// shutdown(2) and a cancellation make happen at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "common/clock.h"
+#include "common/config.h"
+
+namespace worker {
+
+enum class ConnectionState : std::uint8_t {
+  kHead,       // a request head is expected: total time since accept or since the first byte, so trickling does not help
+  kBody,       // a request body is expected; each kBodyProgress bytes earn a new deadline
+  kWriting,    // an answer is on its way; each completed send earns a new deadline
+  kIdle,       // keep-alive, nothing of a next request has arrived
+  kLingering,  // half-closed by us
+  kClosing,    // joins what is in flight, then closes
+};
+inline constexpr std::size_t kConnectionStates = 6;
+
+// A body that makes less progress than this in timeouts.body is a slow-body attack (about 546 bytes/s by default).
+inline constexpr std::size_t kBodyProgress = 16 * 1024;
+
+// How long a connection may stay in `state`; nullopt = without limit. Constant per state while a worker serves, so
+// connections of one state expire in the order in which they entered it.
+std::optional<common::Duration> patience(ConnectionState state, const common::TimeoutSettings& timeouts);
+
+// What the server does about a connection whose deadline has passed.
+enum class Expiry {
+  kAnswer408,  // it owes us a request it has begun, or never began on a new connection
+  kHalfClose,  // it is between requests: FIN, then linger
+  kAbort,      // nothing we could say would arrive
+};
+Expiry expiry_of(ConnectionState state);
+
+}  // namespace worker

@@ -1,0 +1,106 @@
+// supervisor/app.hpp: applications in C++20. A thin layer on <supervisor/app.h>, whose conventions hold here too.
+//
+//   struct Hello : supervisor::HttpApp {
+//     supervisor::Response handle(const supervisor::Request&) override { return {200, "hello\n"}; }
+//   };
+//   SUPERVISOR_APP(Hello)
+//
+// One object of the class is made, by its default constructor, before load(); it is shared copy-on-write by all workers
+// and never destroyed: clean up in worker_stop(). Nothing of it may start threads or open connections before
+// worker_start().
+//
+// Exceptions: from the constructor, load() or worker_start() they become the reason why the start failed; from handle()
+// they are logged and the client gets a 500; from worker_stop() they are logged.
+#pragma once
+
+#include <supervisor/app.h>
+#include <supervisor/config.hpp>
+#include <supervisor/log.hpp>
+#include <supervisor/request.hpp>
+#include <supervisor/response.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <string_view>
+#include <type_traits>
+
+namespace supervisor {
+
+struct WorkerInfo {
+  std::uint32_t slot;        // 0 to workers-1; a replacement has the slot of its predecessor, both may live at once
+  std::uint32_t generation;  // of the application: 1 at start
+};
+
+class HttpApp {
+ public:
+  HttpApp() = default;
+  HttpApp(const HttpApp&) = delete;
+  HttpApp& operator=(const HttpApp&) = delete;
+  virtual ~HttpApp() = default;
+
+  virtual void load(const Config&) {}              // once, before any worker exists
+  virtual void worker_start(const WorkerInfo&) {}  // in each worker, before its first request
+  virtual void worker_stop() {}                    // in a worker that leaves in order, after its last request
+  virtual Response handle(const Request& request) = 0;  // inline: short, never blocks
+};
+
+namespace [[gnu::visibility("hidden")]] detail {
+
+// Runs `step`; hands what it throws to `report` as text. True when nothing was thrown.
+template <typename Step, typename Report>
+bool guarded(Step step, Report report) noexcept {
+  try {
+    step();
+    return true;
+  } catch (const std::exception& error) {
+    report(error.what());
+  } catch (...) {
+    report("an exception that is not a std::exception");
+  }
+  return false;
+}
+
+inline void report_failure(std::string_view reason) { host->fail(to_str(reason)); }
+inline void report_to_log(std::string_view reason) { log(LogLevel::kError, reason); }
+
+// The callbacks of `supervisor_app`; `self` is the HttpApp.
+inline int load(void* self) noexcept {
+  return guarded([&] { static_cast<HttpApp*>(self)->load(Config(host)); }, report_failure) ? 0 : 1;
+}
+inline int worker_start(void* self, const supervisor_worker_info* info) noexcept {
+  const auto step = [&] { static_cast<HttpApp*>(self)->worker_start({info->slot, info->generation}); };
+  return guarded(step, report_failure) ? 0 : 1;
+}
+inline void worker_stop(void* self) noexcept {
+  guarded([&] { static_cast<HttpApp*>(self)->worker_stop(); }, report_to_log);
+}
+inline void handle(void* self, supervisor_request* raw) noexcept {
+  guarded(
+      [&] {
+        const Request request(host, raw);
+        send(raw, static_cast<HttpApp*>(self)->handle(request));
+      },
+      report_to_log);
+}
+
+template <typename App>
+const supervisor_app* application(const supervisor_host* table, const char* name) noexcept {
+  static_assert(std::is_base_of_v<HttpApp, App>, "SUPERVISOR_APP needs a class derived from supervisor::HttpApp");
+  host = table;
+  HttpApp* app = nullptr;
+  if (!guarded([&] { app = new App; }, report_failure)) return nullptr;
+  static supervisor_app description = {};  // static: the host keeps a pointer for the life of the process
+  description = {sizeof description, SUPERVISOR_ABI_VERSION, SUPERVISOR_APP_HTTP, SUPERVISOR_HANDLER_INLINE,
+                 name,               app,                    load,                worker_start,
+                 worker_stop,        handle};
+  return &description;
+}
+
+}  // namespace detail
+}  // namespace supervisor
+
+// Once per app.so, at namespace scope, outside any namespace.
+#define SUPERVISOR_APP(Type)                                                                       \
+  extern "C" SUPERVISOR_EXPORT const supervisor_app* supervisor_application(const supervisor_host* host) { \
+    return ::supervisor::detail::application<Type>(host, #Type);                                   \
+  }

@@ -1,0 +1,188 @@
+// Template: load once, then fork twice for each worker, so that it becomes the master's child.
+#include "worker/template.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+
+#include "common/inherited_fds.h"
+#include "common/log.h"
+#include "common/process_title.h"
+#include "worker/application.h"
+#include "worker/host.h"
+#include "worker/worker.h"
+
+namespace worker {
+namespace {
+
+// For the TERM handler, which can reach nothing else; written before it is installed.
+const TemplateLaunch* launch_for_handler = nullptr;
+
+// Async-signal-safe: stat(2), unlink(2), _exit(2).
+[[noreturn]] void leave() {
+  if (getppid() != launch_for_handler->master) {
+    for (const common::OwnedPath& path : launch_for_handler->paths) common::remove_owned_path(path);
+  }
+  _exit(0);
+}
+
+void on_term(int) { leave(); }
+
+void set_signals(const TemplateLaunch& launch) {
+  launch_for_handler = &launch;
+  struct sigaction action {};
+  sigemptyset(&action.sa_mask);
+  action.sa_handler = SIG_IGN;
+  for (const int ignored : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH}) {
+    sigaction(ignored, &action, nullptr);
+  }
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGCHLD, &action, nullptr);
+  action.sa_handler = on_term;
+  sigaction(SIGTERM, &action, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != launch.master) leave();
+}
+
+class TemplateProcess {
+ public:
+  explicit TemplateProcess(TemplateLaunch launch) : launch_(std::move(launch)), host_(launch_.config) {}
+  [[noreturn]] void run();
+
+ private:
+  void load();
+  void say(const common::Message& message);
+  [[noreturn]] void fail(common::Stage stage, const common::Error& error);
+  void fork_worker(common::Received order);
+  [[noreturn]] void become_worker(common::Received order);
+
+  TemplateLaunch launch_;
+  Host host_;
+  std::optional<Application> application_;
+};
+
+void TemplateProcess::run() {
+  const std::string name = "template g" + std::to_string(launch_.generation);
+  common::process_title_set("supervisor: " + name);
+  common::log_identity(name);
+  std::vector<int> keep = launch_.inherited_fds;
+  keep.push_back(launch_.channel.fd());
+  std::ranges::sort(keep);
+  common::close_all_except(keep);
+  set_signals(launch_);
+  load();
+  while (true) {
+    auto received = launch_.channel.receive(common::Channel::Wait::kYes);
+    if (!received) {
+      common::log(common::LogLevel::kError, "the template lost its orders: " + received.error().message);
+      _exit(1);
+    }
+    auto* order = std::get_if<common::Received>(&*received);
+    if (order == nullptr) leave();
+    if (order->message.type == common::MessageType::kForkWorker) fork_worker(std::move(*order));
+  }
+}
+
+void TemplateProcess::load() {
+  auto application = Application::open(launch_.config.app_path, host_);
+  if (!application) fail(common::Stage::kOpenApp, application.error());
+  application_.emplace(std::move(*application));
+  if (auto loaded = application_->load(); !loaded) fail(common::Stage::kLoadApp, loaded.error());
+  std::fflush(nullptr);  // else every worker would print what load() left in a buffer
+  common::Message message;
+  message.type = common::MessageType::kLoaded;
+  message.set_text(application_->name());
+  say(message);
+}
+
+void TemplateProcess::say(const common::Message& message) {
+  if (!launch_.channel.send(message)) leave();
+}
+
+void TemplateProcess::fail(common::Stage stage, const common::Error& error) {
+  common::Message message;
+  message.type = common::MessageType::kFailed;
+  message.stage = stage;
+  message.errnum = error.errnum;
+  message.set_text(error.message);
+  say(message);
+  std::fflush(nullptr);
+  _exit(1);
+}
+
+// Forked twice: when the process between has exited, the worker belongs to the nearest subreaper, the master.
+void TemplateProcess::fork_worker(common::Received order) {
+  common::Message answer;
+  answer.type = common::MessageType::kForkFailed;
+  answer.worker = order.message.worker;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) {
+    answer.errnum = errno;
+    return say(answer);
+  }
+  common::UniqueFd read_end(ends[0]);
+  common::UniqueFd write_end(ends[1]);
+  const pid_t between = fork();
+  if (between == 0) {
+    const pid_t worker = fork();
+    if (worker == 0) {
+      read_end.reset();
+      write_end.reset();
+      become_worker(std::move(order));
+    }
+    const std::int32_t told = worker > 0 ? worker : -errno;
+    _exit(write(write_end.get(), &told, sizeof told) == sizeof told ? 0 : 1);
+  }
+  if (between < 0) {
+    answer.errnum = errno;
+    return say(answer);
+  }
+  write_end.reset();
+  std::int32_t told = -EIO;  // kept if the process between is killed before it can tell
+  while (read(read_end.get(), &told, sizeof told) < 0 && errno == EINTR) {
+  }
+  // ECHILD is fine: the application may have chosen to ignore SIGCHLD.
+  while (waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  if (told > 0) {
+    answer.type = common::MessageType::kForked;
+    answer.pid = told;
+  } else {
+    answer.errnum = -told;
+  }
+  say(answer);
+}
+
+void TemplateProcess::become_worker(common::Received order) {
+  launch_.channel = common::Channel();
+  if (order.fds.empty()) _exit(1);
+  run_worker({.channel = common::Channel(std::move(order.fds.front())),
+              .config = launch_.config,
+              .record = launch_.scoreboard.record(order.message.record),
+              .application = *application_,
+              .host = host_,
+              .slot = order.message.slot,
+              .generation = order.message.generation,
+              .connections_max = launch_.connections_max,
+              .master = launch_.master});
+}
+
+}  // namespace
+
+void run_template(TemplateLaunch launch) {
+  // Never destroyed: the process ends inside.
+  auto* process = new TemplateProcess(std::move(launch));
+  process->run();
+}
+
+}  // namespace worker

@@ -1,0 +1,67 @@
+// WorkerSignals: handlers that only record and wake.
+#include "worker/worker_signals.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+
+namespace worker {
+namespace {
+
+// Handlers can reach nothing but globals; written in install() before the handlers exist.
+volatile std::sig_atomic_t wish = 0;
+int wake_fd = -1;
+pid_t master_pid = 0;
+unsigned orphan_seconds = 0;
+
+void on_signal(int signal) {
+  const int saved = errno;
+  const int before = wish;
+  wish = std::max(before, static_cast<int>(signal == SIGQUIT ? SignalWish::kLeave : SignalWish::kDrain));
+  if (getppid() != master_pid) alarm(orphan_seconds);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd, &one, sizeof one);  // full = it is awake already
+  errno = saved;
+}
+
+void handle(int signal, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+common::Result<WorkerSignals> WorkerSignals::install(pid_t master, common::Duration stop_timeout) {
+  common::UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake) return common::fail_errno("eventfd", errno);
+  wake_fd = wake.get();
+  master_pid = master;
+  orphan_seconds = static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(stop_timeout).count()) + 1;
+  for (const int ignored : {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH}) {
+    handle(ignored, SIG_IGN);
+  }
+  for (const int plain : {SIGALRM, SIGCHLD}) handle(plain, SIG_DFL);
+  for (const int heeded : {SIGTERM, SIGQUIT}) handle(heeded, on_signal);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  return WorkerSignals(std::move(wake));
+}
+
+SignalWish WorkerSignals::take() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t length = read(wake_.get(), &count, sizeof count);
+  // A signal between these two lines is handled once too often, or its wake-up comes again: never lost.
+  const int taken = wish;
+  if (taken != 0) wish = 0;
+  return static_cast<SignalWish>(taken);
+}
+
+}  // namespace worker
