@@ -36,8 +36,8 @@ Result<Address> parse_unix(std::string_view text) {
   const bool is_abstract = path.front() == '@';
   const std::size_t size = is_abstract ? path.size() - 1 : path.size();
   if (size > kUnixPathMax) {
-    return refuse(text, common::format("the path has {} bytes, the kernel allows {}; use a shorter one", size,
-                                       kUnixPathMax));
+    return refuse(text,
+                  common::format("the path has {} bytes, the kernel allows {}; use a shorter one", size, kUnixPathMax));
   }
   Address address;
   address.kind = is_abstract ? AddressKind::kUnixAbstract : AddressKind::kUnixPath;
@@ -88,8 +88,8 @@ Result<Address> parse_v4(std::string_view text) {
   socket_address.sin_family = AF_INET;
   socket_address.sin_port = *port;
   if (inet_pton(AF_INET, host.c_str(), &socket_address.sin_addr) != 1) {
-    return refuse(text, common::format("\"{}\" is not an IPv4 address; names other than localhost are not resolved",
-                                       host));
+    return refuse(text,
+                  common::format("\"{}\" is not an IPv4 address; names other than localhost are not resolved", host));
   }
   Address address;
   std::memcpy(&address.storage, &socket_address, sizeof socket_address);

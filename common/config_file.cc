@@ -109,7 +109,8 @@ Result<Assignments> read_config_file(const std::string& path) {
 
 Result<Assignments> parse_config_text(std::string_view text, std::string_view name) {
   auto parsed = parse(text);
-  if (!parsed) return fail(common::format("{}:{}: not valid TOML: {}", name, parsed.error().line, parsed.error().reason));
+  if (!parsed)
+    return fail(common::format("{}:{}: not valid TOML: {}", name, parsed.error().line, parsed.error().reason));
   return std::move(*parsed);
 }
 

@@ -107,8 +107,8 @@ class Loader {
       if (assigned) {
         loaded_.origins[*index] = place.origin;
       } else if (place.kind == Place::Kind::kFile) {
-        mistakes_.push_back(common::format("{}{} = {}: {}", place.prefix, key, shown(assignment.value.written),
-                                           assigned.error()));
+        mistakes_.push_back(
+            common::format("{}{} = {}: {}", place.prefix, key, shown(assignment.value.written), assigned.error()));
       } else {
         mistakes_.push_back(place.prefix + assigned.error());
       }
@@ -177,8 +177,8 @@ class Loader {
     const Config& config = loaded_.config;
     const auto refuse_above = [&](bool above, std::string_view small, std::string_view large) {
       if (!above) return;
-      mistakes_.push_back(common::format("{} must not exceed {}; lower the first or raise the second", named(small),
-                                         named(large)));
+      mistakes_.push_back(
+          common::format("{} must not exceed {}; lower the first or raise the second", named(small), named(large)));
     };
     refuse_above(config.restart.backoff_first > config.restart.backoff_max, "restart.backoff_first",
                  "restart.backoff_max");
@@ -194,8 +194,8 @@ class Loader {
     std::set<std::string> seen;
     for (const std::string& text : loaded_.config.listen.bind) {
       if (!seen.insert(text).second && !text.ends_with(":0")) {
-        mistakes_.push_back(common::format("listen.bind ({}): \"{}\" stands there twice; remove one",
-                                           loaded_.origins[index], text));
+        mistakes_.push_back(
+            common::format("listen.bind ({}): \"{}\" stands there twice; remove one", loaded_.origins[index], text));
       }
     }
   }
@@ -207,9 +207,10 @@ class Loader {
       mistakes_.push_back(common::format("{}: {}; give the path of the application's shared object (app.so)",
                                          sources_.app_path, errno_text(errno)));
     } else if (!S_ISREG(status.st_mode)) {
-      mistakes_.push_back(common::format("{}: not a regular file; give the path of the application's shared object "
-                                         "(app.so)",
-                                         sources_.app_path));
+      mistakes_.push_back(
+          common::format("{}: not a regular file; give the path of the application's shared object "
+                         "(app.so)",
+                         sources_.app_path));
     }
   }
 

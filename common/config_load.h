@@ -13,16 +13,16 @@ enum class Syntax { kToml, kText };
 
 // One setting from outside a file.
 struct Override {
-  std::string written;              // as the user wrote it, "--set timeouts.header=5": messages begin with it
-  std::string key;                  // "timeouts.header"
+  std::string written;  // as the user wrote it, "--set timeouts.header=5": messages begin with it
+  std::string key;  // "timeouts.header"
   std::vector<std::string> values;  // one; several for a repeated option (--bind)
-  Syntax syntax = Syntax::kText;    // kToml: the value is TOML if it can be read as such
+  Syntax syntax = Syntax::kText;  // kToml: the value is TOML if it can be read as such
 };
 
 // Later ones win: defaults < file < environment < command line.
 struct Sources {
   std::string app_path;  // empty = the verb needs none
-  std::string file;      // empty = none
+  std::string file;  // empty = none
   std::vector<Override> environment;
   std::vector<Override> command_line;
 };
@@ -30,15 +30,15 @@ struct Sources {
 // One leaf of the [app] table, which belongs to the application.
 struct AppEntry {
   std::vector<std::string> path;  // {"redis", "url"}
-  std::string value;              // TOML text
-  std::string plain;              // the same, but a string without its quotes
+  std::string value;  // TOML text
+  std::string plain;  // the same, but a string without its quotes
   std::string origin;
 };
 
 // An origin is "default", "/etc/shop.toml:12", "SUPERVISOR_ARGS" or "command line".
 struct LoadedConfig {
   Config config;
-  std::vector<std::string> origins;   // of settings()[i]
+  std::vector<std::string> origins;  // of settings()[i]
   std::vector<AppEntry> app_entries;  // sorted by path
 };
 

@@ -29,9 +29,9 @@ constexpr std::array<std::string_view, 1> kFormatLater = {"journal"};
 constexpr std::array<std::string_view, 3> kAccessNames = {"off", "combined", "json"};
 
 constexpr std::array<std::string_view, 12> kLaterKeys = {
-    "workers.threads",       "recycle.close_wait",    "recycle.close_wait_age", "timeouts.request",
-    "timeouts.request_hard", "timeouts.queue",        "http.forwarded_allow",   "http.proxy_protocol",
-    "admin.bind",            "security.user",         "security.group",         "security.umask"};
+    "workers.threads", "recycle.close_wait",   "recycle.close_wait_age", "timeouts.request", "timeouts.request_hard",
+    "timeouts.queue",  "http.forwarded_allow", "http.proxy_protocol",    "admin.bind",       "security.user",
+    "security.group",  "security.umask"};
 
 // The widths differ (uint32_t, enums): the range in the table keeps every value inside its member.
 template <typename T, auto Section, auto Member>
@@ -44,13 +44,19 @@ constexpr Accessor<T> at() {
 }
 
 template <auto Section, auto Member>
-constexpr auto duration_at() { return at<std::chrono::nanoseconds, Section, Member>(); }
+constexpr auto duration_at() {
+  return at<std::chrono::nanoseconds, Section, Member>();
+}
 
 template <auto Section, auto Member>
-constexpr auto number_at() { return at<std::uint64_t, Section, Member>(); }
+constexpr auto number_at() {
+  return at<std::uint64_t, Section, Member>();
+}
 
 template <auto Section, auto Member>
-constexpr auto choice_at() { return at<std::size_t, Section, Member>(); }
+constexpr auto choice_at() {
+  return at<std::size_t, Section, Member>();
+}
 
 using W = WorkerSettings;
 using L = ListenSettings;

@@ -127,8 +127,8 @@ Assigned assign_to(const ChoiceKind& kind, const RawValue& value, Config& config
   const auto found = std::find(kind.names.begin(), kind.names.end(), *name);
   if (found == kind.names.end()) {
     const bool later = std::find(kind.later.begin(), kind.later.end(), *name) != kind.later.end();
-    return std::unexpected(common::format("{}must be {}", later ? "not available in this version; " : "",
-                                          allowed(kind)));
+    return std::unexpected(
+        common::format("{}must be {}", later ? "not available in this version; " : "", allowed(kind)));
   }
   kind.at.set(config, static_cast<std::size_t>(found - kind.names.begin()));
   return {};

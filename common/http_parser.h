@@ -27,10 +27,10 @@ struct Field {
 
 // Bytes unless the name says otherwise. Each limit is inclusive: exactly the limit is accepted, one more is not.
 struct RequestLimits {
-  std::size_t request_line_max = 8 * 1024;   // method to version, without CRLF; past it 414
-  std::size_t header_bytes_max = 32 * 1024;  // the header section without the request line; trailers alike; past it 431
+  std::size_t request_line_max = std::size_t{8} * 1024;   // method to version, without CRLF; past it 414
+  std::size_t header_bytes_max = std::size_t{32} * 1024;  // the header section, or the trailers; past it 431
   std::size_t headers_max = 100;  // fields; past it 431
-  std::size_t body_max = 8 * 1024 * 1024;  // decoded; past it 413, at once when Content-Length says so
+  std::size_t body_max = std::size_t{8} * 1024 * 1024;  // decoded; past it 413, at once when Content-Length says so
 };
 
 struct Request {

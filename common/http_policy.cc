@@ -47,8 +47,6 @@ std::unexpected<Refusal> refuse(int status, std::string_view reason) {
   return std::unexpected(Refusal{status, reason});
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
 // The elements of a comma-separated list, empty ones left out (RFC 9110 5.6.1.2).
 template <typename Visit>
 void for_each_element(std::string_view list, Visit visit) {
@@ -157,30 +155,22 @@ void note_expect(FieldSummary& summary, std::string_view value) {
   });
 }
 
-// The length of a name tells nearly all fields apart from the five that matter.
+// Comparing lengths tells nearly all fields apart from the five that matter.
 FieldSummary summarise(std::span<const Field> fields) {
   FieldSummary summary;
-  for (const Field& field : fields) {
-    switch (field.name.size()) {
-      case 4:
-        if (!equals_ignoring_case(field.name, "host")) break;
-        ++summary.hosts;
-        summary.host = field.value;
-        break;
-      case 6:
-        if (equals_ignoring_case(field.name, "expect")) note_expect(summary, field.value);
-        break;
-      case 10:
-        if (equals_ignoring_case(field.name, "connection")) note_connection(summary, field.value);
-        break;
-      case 14:
-        if (!equals_ignoring_case(field.name, "content-length")) break;
-        ++summary.content_lengths;
-        summary.content_length = field.value;
-        break;
-      case 17:
-        if (equals_ignoring_case(field.name, "transfer-encoding")) note_transfer_encoding(summary, field.value);
-        break;
+  for (const auto& [name, value] : fields) {
+    if (equals_ignoring_case(name, "host")) {
+      ++summary.hosts;
+      summary.host = value;
+    } else if (equals_ignoring_case(name, "content-length")) {
+      ++summary.content_lengths;
+      summary.content_length = value;
+    } else if (equals_ignoring_case(name, "transfer-encoding")) {
+      note_transfer_encoding(summary, value);
+    } else if (equals_ignoring_case(name, "connection")) {
+      note_connection(summary, value);
+    } else if (equals_ignoring_case(name, "expect")) {
+      note_expect(summary, value);
     }
   }
   return summary;
@@ -206,11 +196,6 @@ Verdict check_transfer_encoding(const FieldSummary& summary, unsigned minor_vers
 }  // namespace
 
 bool is_token(std::string_view text) { return !text.empty() && all(kTokenChar, text); }
-
-bool equals_ignoring_case(std::string_view left, std::string_view right) {
-  return left.size() == right.size() &&
-         std::equal(left.begin(), left.end(), right.begin(), [](char a, char b) { return lower(a) == lower(b); });
-}
 
 std::string_view without_surrounding_space(std::string_view text) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
@@ -292,15 +277,18 @@ Verdict check_trailers(std::span<const Field> trailers) {
   return {};
 }
 
-Verdict check_chunk_line(std::string_view line) {
-  if (!line.ends_with("\r\n")) return Refusal{400, "a chunk's size line ends in LF without CR"};
+std::expected<std::string_view, Refusal> parse_chunk_line(std::string_view line) {
+  if (!line.ends_with("\r\n")) return refuse(400, "a chunk's size line ends in LF without CR");
   line.remove_suffix(2);
-  const auto* const digits_end = std::ranges::find_if_not(line, [](char c) { return is(kHexDigit, c); });
-  if (digits_end == line.begin()) return Refusal{400, "a chunk without a size"};
-  line.remove_prefix(static_cast<std::size_t>(digits_end - line.begin()));
-  if (!line.empty() && line.front() != ';') return Refusal{400, "a chunk's size is not a hexadecimal number"};
-  if (!all(kValueChar, line)) return Refusal{400, "a chunk extension contains a control character"};
-  return {};
+  const std::size_t digits_end =
+      static_cast<std::size_t>(std::ranges::find_if_not(line, [](char c) { return is(kHexDigit, c); }) - line.begin());
+  if (digits_end == 0) return refuse(400, "a chunk without a size");
+  const std::string_view extensions = line.substr(digits_end);
+  if (!extensions.empty() && extensions.front() != ';') {
+    return refuse(400, "a chunk's size is not a hexadecimal number");
+  }
+  if (!all(kValueChar, extensions)) return refuse(400, "a chunk extension contains a control character");
+  return line.substr(0, digits_end);
 }
 
 }  // namespace common

@@ -5,7 +5,7 @@
 // request. These checks refuse it. Where the RFC lets a server choose between repairing and refusing, they refuse.
 #pragma once
 
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -52,14 +52,18 @@ std::expected<MessageFacts, Refusal> check_fields(std::span<const Field> fields,
 // Framing is settled before trailers come: they may not speak of it again.
 Verdict check_trailers(std::span<const Field> trailers);
 
-// The size line of a chunk, with its CRLF: hexadecimal digits, then perhaps extensions.
-Verdict check_chunk_line(std::string_view line);
+// The hexadecimal digits of a chunk's size line, which is given with its CRLF. Extensions mean nothing to us and are
+// left out, which RFC 9112 7.1.1 demands, but must not contain what could be taken for another line.
+std::expected<std::string_view, Refusal> parse_chunk_line(std::string_view line);
 
 // RFC 9110 5.6.2: what names and methods are made of.
 bool is_token(std::string_view text);
 
 // ASCII only, whatever the locale.
-bool equals_ignoring_case(std::string_view left, std::string_view right);
+inline bool equals_ignoring_case(std::string_view left, std::string_view right) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  return std::ranges::equal(left, right, {}, lower, lower);  // unequal lengths need no look at the characters
+}
 
 // Without the spaces and tabs around it, which are no part of a field value.
 std::string_view without_surrounding_space(std::string_view text);

@@ -20,8 +20,87 @@ constexpr std::string_view kKeepAlive = "Connection: keep-alive\r\n";
 constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kColon = ": ";
 
+constexpr std::string_view kSetByServer[] = {"connection", "content-length", "date", "server", "transfer-encoding"};
+
 constexpr std::size_t kStatusDigits = 3;
 constexpr std::size_t kSizeDigitsMax = std::numeric_limits<std::size_t>::digits10 + 1;
+
+struct Phrase {
+  int status;
+  std::string_view text;
+};
+
+constexpr Phrase kPhrases[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {102, "Processing"},
+    {103, "Early Hints"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {203, "Non-Authoritative Information"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {207, "Multi-Status"},
+    {208, "Already Reported"},
+    {226, "IM Used"},
+    {300, "Multiple Choices"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {305, "Use Proxy"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {424, "Failed Dependency"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"},
+    {507, "Insufficient Storage"},
+    {508, "Loop Detected"},
+    {511, "Network Authentication Required"},
+};
+
+constexpr int kStatusMin = 100;
+constexpr int kStatusMax = 599;
+
+constexpr std::array<std::string_view, kStatusMax - kStatusMin + 1> kPhraseByStatus = [] {
+  std::array<std::string_view, kStatusMax - kStatusMin + 1> phrases{};
+  for (const Phrase& phrase : kPhrases) phrases[static_cast<std::size_t>(phrase.status - kStatusMin)] = phrase.text;
+  return phrases;
+}();
 
 // Writes into memory that was measured before: unlike append, without a check per piece.
 class Writer {
@@ -78,14 +157,7 @@ Payload payload_of(int status, std::string_view body, BodySending sending) {
 }
 
 bool is_set_by_server(std::string_view name) {
-  switch (name.size()) {
-    case 4: return equals_ignoring_case(name, "date");
-    case 6: return equals_ignoring_case(name, "server");
-    case 10: return equals_ignoring_case(name, "connection");
-    case 14: return equals_ignoring_case(name, "content-length");
-    case 17: return equals_ignoring_case(name, "transfer-encoding");
-  }
-  return false;
+  return std::ranges::any_of(kSetByServer, [name](std::string_view own) { return equals_ignoring_case(name, own); });
 }
 
 }  // namespace
@@ -113,7 +185,7 @@ void DateCache::render(std::time_t now) {
 
 void append_response(std::string& out, const ResponseHead& head, std::string_view body, BodySending sending,
                      ConnectionOption connection, const DateCache& date) {
-  CHECK(head.status >= 100 && head.status <= 599);
+  CHECK(head.status >= kStatusMin && head.status <= kStatusMax);
   const Payload payload = payload_of(head.status, body, sending);
   const std::string_view phrase = reason_phrase(head.status);
   const std::string_view connection_text = connection_line(connection);
@@ -165,69 +237,8 @@ bool may_send_field(std::string_view name, std::string_view value) {
 }
 
 std::string_view reason_phrase(int status) {
-  switch (status) {
-    case 100: return "Continue";
-    case 101: return "Switching Protocols";
-    case 102: return "Processing";
-    case 103: return "Early Hints";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 203: return "Non-Authoritative Information";
-    case 204: return "No Content";
-    case 205: return "Reset Content";
-    case 206: return "Partial Content";
-    case 207: return "Multi-Status";
-    case 208: return "Already Reported";
-    case 226: return "IM Used";
-    case 300: return "Multiple Choices";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 305: return "Use Proxy";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 407: return "Proxy Authentication Required";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 423: return "Locked";
-    case 424: return "Failed Dependency";
-    case 425: return "Too Early";
-    case 426: return "Upgrade Required";
-    case 428: return "Precondition Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 451: return "Unavailable For Legal Reasons";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 506: return "Variant Also Negotiates";
-    case 507: return "Insufficient Storage";
-    case 508: return "Loop Detected";
-    case 511: return "Network Authentication Required";
-  }
-  return {};
+  if (status < kStatusMin || status > kStatusMax) return {};
+  return kPhraseByStatus[static_cast<std::size_t>(status - kStatusMin)];
 }
 
 }  // namespace common

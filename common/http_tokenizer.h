@@ -1,13 +1,12 @@
-// HttpTokenizer: llhttp as this project uses it, fed whole units of a message at a time.
+// HttpTokenizer: what the reading of requests needs from an HTTP grammar, fed whole units of a message at a time.
 //
-// A unit is a head, a chunk's size line, chunk data, the CRLF after it, or a trailer section. Because units are whole,
-// every name and value reaches us in one piece, and llhttp's opinion about where a unit ends can be compared with ours.
+// A unit is a head, a chunk's size, chunk data, a CRLF around them, or a trailer section. Because units are whole,
+// every name and value comes out in one piece, and the grammar's opinion of where a unit ends can be compared with
+// ours. This seam keeps llhttp behind its one door, http_parser.cc.
 #pragma once
 
-#include <llhttp.h>
-
-#include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <string_view>
 #include <vector>
 
@@ -17,32 +16,20 @@ namespace common {
 
 class HttpTokenizer {
  public:
-  // The last thing llhttp found complete in a unit.
-  enum class Reported : std::uint8_t { kNothing, kHeadersComplete, kChunkHeader, kMessageComplete };
+  // The last thing that a unit completed.
+  enum class Completed : std::uint8_t { kNothing, kHeaders, kChunkHeader, kMessage };
+  struct Unit {
+    Completed completed;
+    std::uint64_t length;  // bytes: Content-Length after kHeaders, the chunk's size after kChunkHeader
+  };
 
-  HttpTokenizer() = default;
-  HttpTokenizer(const HttpTokenizer&) = delete;  // llhttp_t points back here
-  HttpTokenizer& operator=(const HttpTokenizer&) = delete;
+  virtual void begin_message() = 0;
 
-  void begin_message();
+  // The fields of `unit` are appended to `fields` and point into it.
+  virtual std::expected<Unit, Refusal> take(std::string_view unit, std::vector<Field>& fields) = 0;
 
-  // Fields in `unit` are appended to `fields`, which then point into `unit`.
-  Verdict take(std::string_view unit, std::vector<Field>& fields);
-
-  Reported reported() const { return reported_; }
-  std::uint64_t content_length() const { return llhttp_.content_length; }  // bytes; of the message or of the chunk
-
- private:
-  static int on_field_name(llhttp_t* parser, const char* at, std::size_t length);
-  static int on_field_value(llhttp_t* parser, const char* at, std::size_t length);
-  static int on_headers_complete(llhttp_t* parser);
-  static int on_chunk_header(llhttp_t* parser);
-  static int on_message_complete(llhttp_t* parser);
-  static const llhttp_settings_t& settings();
-
-  Reported reported_ = Reported::kNothing;
-  std::vector<Field>* fields_ = nullptr;  // only during take()
-  llhttp_t llhttp_;
+ protected:
+  ~HttpTokenizer() = default;
 };
 
 }  // namespace common

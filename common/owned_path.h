@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <ctime>
 #include <string>
 
 #include "common/result.h"
@@ -13,6 +14,7 @@ struct OwnedPath {
   std::string path;
   dev_t device = 0;
   ino_t inode = 0;
+  timespec made{};  // st_mtim, which a socket keeps for life: ext4 gives the inode of a removed file to the next one
 
   // The file that is at `path` now.
   static Result<OwnedPath> take(std::string path);

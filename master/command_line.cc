@@ -98,8 +98,8 @@ Parsed parse_words(const Words& words, const Verb* verb) {
   app.add_flag("--help-all", parsed.help_all);
   app.add_flag("--version", parsed.version);
   app.add_option("positionals", parsed.positionals);
-  const auto audience = verb != nullptr && std::holds_alternative<ClientVerb>(*verb) ? Audience::kClient
-                                                                                      : Audience::kServer;
+  const auto audience =
+      verb != nullptr && std::holds_alternative<ClientVerb>(*verb) ? Audience::kClient : Audience::kServer;
   for (std::size_t i = 0; i < kKeyOptions.size(); ++i) {
     if (audience == Audience::kServer || is_shared(kKeyOptions[i], verb)) {
       collect(app, kKeyOptions[i].names, parsed.keys[i]);
@@ -180,7 +180,8 @@ std::string mistyped_verb(const std::string& app_path) {
   for (const VerbName& verb : kVerbs) names.push_back(verb.name);
   const std::string_view suggestion = common::nearest(app_path, names);
   if (suggestion.empty()) return "";
-  if (suggestion == app_path) return common::format("{}: the verb comes first: supervisor {} [OPTIONS]", app_path, app_path);
+  if (suggestion == app_path)
+    return common::format("{}: the verb comes first: supervisor {} [OPTIONS]", app_path, app_path);
   return common::format("\"{0}\" is no verb; did you mean {1}? (An application of that name: ./{0})", app_path,
                         suggestion);
 }

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -20,21 +21,27 @@ namespace {
 using common::fail;
 using common::Result;
 
+struct Explanation {
+  int errnum;
+  std::string_view text;
+};
+
+constexpr std::array<Explanation, 5> kExplanations = {
+    {{ENOENT, "there is none; is the supervisor running? Say where with --control PATH"},
+     {ECONNREFUSED, "nobody listens; it was left behind by a supervisor that is gone"},
+     {EACCES, "permission denied; run as the supervisor's user, or see control.mode"},
+     {ENOTSOCK, "is not a socket; give the path of a control socket"},
+     {EMSGSIZE, "the answer has more than 16 MiB; is this a supervisor's control socket?"}}};
+
 std::unexpected<common::Error> explain(const std::string& path, int errnum) {
-  const auto say = [&](std::string_view text) {
-    return fail(common::format("control socket {}: {}", path, text), errnum);
-  };
-  switch (errnum) {
-    case ENOENT: return say("there is none; is the supervisor running? Say where with --control PATH");
-    case ECONNREFUSED: return say("nobody listens; it was left behind by a supervisor that is gone");
-    case EACCES:
-    case EPERM: return say("permission denied; run as the supervisor's user, or see control.mode");
-    case ENOTSOCK: return say("is not a socket; give the path of a control socket");
-    case EAGAIN:
-    case ETIMEDOUT: return say(common::format("no answer within {} s; the supervisor is stopped or stuck",
-                                              kControlTimeout.count()));
-    default: return say(common::errno_text(errnum));
+  std::string text = common::errno_text(errnum);
+  for (const Explanation& known : kExplanations) {
+    if (known.errnum == errnum) text = known.text;
   }
+  if (errnum == ETIMEDOUT) {
+    text = common::format("no answer within {} s; the supervisor is stopped or stuck", kControlTimeout.count());
+  }
+  return fail(common::format("control socket {}: {}", path, text), errnum);
 }
 
 // 0, or the errno of what went wrong.
@@ -94,8 +101,8 @@ int receive_all(int fd, std::string& text, common::TimePoint deadline) {
 Result<ControlAnswer> ask_control(const std::string& path, std::string_view method, std::string_view target,
                                   common::TimePoint deadline) {
   if (path.empty() || path.size() > common::kUnixPathMax) {
-    return fail(common::format("control socket {}: a path has 1 to {} bytes; use a shorter one", path,
-                               common::kUnixPathMax));
+    return fail(
+        common::format("control socket {}: a path has 1 to {} bytes; use a shorter one", path, common::kUnixPathMax));
   }
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -11,11 +11,11 @@
 
 namespace master {
 
-inline constexpr std::chrono::seconds kControlTimeout{5};                 // the control socket never waits for workers
-inline constexpr std::size_t kControlReplyMax = std::size_t{16} << 20;   // 512 workers report about 256 KiB
+inline constexpr std::chrono::seconds kControlTimeout{5};  // the control socket never waits for workers
+inline constexpr std::size_t kControlReplyMax = std::size_t{16} << 20;  // 512 workers report about 256 KiB
 
 struct ControlAnswer {
-  int status = 0;    // of HTTP
+  int status = 0;  // of HTTP
   std::string body;  // JSON
 };
 

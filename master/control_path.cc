@@ -45,8 +45,8 @@ common::Result<std::string> choose_control_path(const std::vector<std::string>& 
                                                 const std::vector<std::string>& directories) {
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    return common::fail(common::format("no control socket in {}; is a supervisor running? Say which with --control PATH",
-                                       join(directories, " or ")));
+    return common::fail(common::format(
+        "no control socket in {}; is a supervisor running? Say which with --control PATH", join(directories, " or ")));
   }
   return common::fail(common::format("several supervisors run; choose with --control PATH: {}", join(found, ", ")));
 }

@@ -3,51 +3,47 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <ctime>
+#include <span>
+#include <utility>
+
+#include "common/json.h"
+#include "master/request_target.h"
 
 namespace master {
 namespace {
 
-constexpr common::RequestLimits kLimits{
-    .request_line_max = 4096, .header_bytes_max = 16 * 1024, .headers_max = 100, .body_max = 64 * 1024};
+constexpr common::RequestLimits kLimits{.request_line_max = 4096,
+                                        .header_bytes_max = 16 * 1024,
+                                        .headers_max = 100,
+                                        .body_max = ControlServer::kRequestBodyMax};
+constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr int kAcceptsPerTurn = 8;  // the rest stays in the queue; the listener wakes us again
 
-std::string percent_decoded(std::string_view text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3) {
-      result += static_cast<char>(value);
-      i += 2;
-    } else {
-      result += text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return result;
+void append_reply(std::string& output, const ControlReply& reply, common::BodySending sending,
+                  common::ConnectionOption connection, const common::DateCache& date) {
+  const std::array<common::Field, 2> fields{{{"Content-Type", "application/json"}, {"Allow", reply.allow}}};
+  const std::size_t count = reply.allow.empty() ? 1 : 2;
+  common::append_response(output, {.status = reply.status, .fields = std::span(fields).first(count)}, reply.body,
+                          sending, connection, date);
 }
+
+// accept(2): the connection that was to be accepted is gone, or only the call was interrupted.
+bool concerns_one_client(int errnum) { return errnum == ECONNABORTED || errnum == EINTR; }
 
 }  // namespace
 
-std::pair<std::string, std::map<std::string, std::string>> split_target(std::string_view target) {
-  const auto mark = target.find('?');
-  std::map<std::string, std::string> query;
-  std::string_view rest = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
-  while (!rest.empty()) {
-    const auto end = std::min(rest.find('&'), rest.size());
-    const std::string_view pair = rest.substr(0, end);
-    const auto equals = std::min(pair.find('='), pair.size());
-    const std::string_view value = equals < pair.size() ? pair.substr(equals + 1) : std::string_view();
-    if (!pair.empty()) query[percent_decoded(pair.substr(0, equals))] = percent_decoded(value);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return {percent_decoded(target.substr(0, mark)), std::move(query)};
+ControlReply control_error(int status, std::string_view text) {
+  const common::Json body{{"error", text}};
+  return {.status = status, .body = body.dump(-1, ' ', false, common::Json::error_handler_t::replace) + "\n"};
 }
+
+ControlServer::Client::Client(common::UniqueFd taken, common::TimePoint until)
+    : fd(std::move(taken)), deadline(until), watched(EPOLLIN), parser(kLimits) {}
 
 common::Result<ControlServer> ControlServer::start(ControlSocket& socket, Poller& poller, ControlHandler& handler) {
   if (auto watched = poller.watch(socket.fd(), EPOLLIN); !watched) return std::unexpected(watched.error());
@@ -63,109 +59,213 @@ bool ControlServer::owns(int fd) const {
          std::ranges::any_of(clients_, [fd](const Client& client) { return client.fd.get() == fd; });
 }
 
-void ControlServer::on_event(int fd, std::uint32_t events, common::TimePoint now) {
+void ControlServer::on_event(int fd, std::uint32_t /*events*/, common::TimePoint now) {
+  date_.update(std::time(nullptr));
   if (fd == socket_->fd()) return accept_clients(now);
   const auto client = std::ranges::find_if(clients_, [fd](const Client& each) { return each.fd.get() == fd; });
-  if (client == clients_.end()) return;
-  date_.update(std::time(nullptr));
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(*client);
-  write_to(*client);
-  if (client->fate == Client::Fate::kGone) return drop(client);
-  const bool full = client->output.size() > kOutputMax;
-  poller_->change(fd, (full ? 0U : EPOLLIN) | (client->output.empty() ? 0U : EPOLLOUT));
+  if (client != clients_.end()) proceed(client, now);
 }
+
+// ---- accepting
 
 void ControlServer::accept_clients(common::TimePoint now) {
-  while (true) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
     common::UniqueFd fd(accept4(socket_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd && errno == ECONNABORTED) continue;
-    if (!fd) {
-      // Out of descriptors: give up a client, so that the listener does not stay readable for ever.
-      if (errno == EMFILE && !clients_.empty()) drop(clients_.begin());
-      return;
+    if (fd) {
+      add(std::move(fd), now);
+      continue;
     }
-    if (clients_.size() >= kClientsMax) drop(clients_.begin());
-    if (!poller_->watch(fd.get(), EPOLLIN)) return;
-    clients_.push_back({.fd = std::move(fd),
-                        .deadline = now + kPatience,
-                        .parser = std::make_unique<common::RequestParser>(kLimits),
-                        .output = {}});
+    if (errno == EAGAIN) return;
+    if (concerns_one_client(errno)) continue;
+    // Out of descriptors or memory: the queue stays, and with it the event. Make room, or look away for a while.
+    if (!drop_longest_idle()) return pause_accepting(now);
   }
 }
 
-void ControlServer::read_from(Client& client) {
-  std::array<char, 16 * 1024> buffer;
-  const ssize_t length = read(client.fd.get(), buffer.data(), buffer.size());
-  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (length <= 0) {
-    client.fate = client.output.empty() ? Client::Fate::kGone : Client::Fate::kCloseWhenSent;
+void ControlServer::add(common::UniqueFd fd, common::TimePoint now) {
+  if (clients_.size() >= kClientsMax && !drop_longest_idle()) {
+    std::string refusal;
+    append_reply(refusal, control_error(503, "too many connections to the control socket; try again"),
+                 common::BodySending::kSend, common::ConnectionOption::kClose, date_);
+    // Fits into the empty buffer of a new socket; one that is gone already needs no answer.
+    [[maybe_unused]] const auto sent = send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
-  feed(client, {buffer.data(), static_cast<std::size_t>(length)});
+  if (!poller_->watch(fd.get(), EPOLLIN)) return;  // no memory for it: the client sees its connection end
+  clients_.emplace_back(std::move(fd), now + patience_of(State::kIdle));
 }
 
-void ControlServer::feed(Client& client, std::string_view bytes) {
-  while (!bytes.empty() && client.fate == Client::Fate::kStay) {
-    const auto outcome = client.parser->feed(bytes);
-    bytes.remove_prefix(outcome.consumed);
-    switch (outcome.status) {
-      case common::RequestParser::Status::kNeedMore: return;
-      case common::RequestParser::Status::kHead:
-        if (client.parser->request().expects_continue && bytes.empty()) client.output += common::kContinue;
-        break;
-      case common::RequestParser::Status::kMessage:
-        answer(client, client.parser->request());
-        client.parser->next();
-        break;
-      case common::RequestParser::Status::kRefused: {
-        const auto& refusal = client.parser->refusal();
-        common::append_refusal(client.output, refusal.status, refusal.reason, date_);
-        client.fate = Client::Fate::kCloseWhenSent;
-        return;
-      }
-    }
+void ControlServer::pause_accepting(common::TimePoint now) {
+  poller_->change(socket_->fd(), 0);
+  accept_again_ = now + kAcceptPause;
+}
+
+bool ControlServer::drop_longest_idle() {
+  auto longest = clients_.end();
+  for (auto client = clients_.begin(); client != clients_.end(); ++client) {
+    if (client->state != State::kIdle && client->state != State::kLingering) continue;
+    if (longest == clients_.end() || client->deadline < longest->deadline) longest = client;
   }
-}
-
-void ControlServer::answer(Client& client, const common::Request& request) {
-  const auto [path, query] = split_target(request.target);
-  const ControlReply reply = handler_->handle(request.method, path, query);
-  static constexpr std::array<common::Field, 1> kFields{{{"Content-Type", "application/json"}}};
-  const auto connection = !request.keep_alive          ? common::ConnectionOption::kClose
-                          : request.minor_version == 0 ? common::ConnectionOption::kKeepAlive
-                                                       : common::ConnectionOption::kImplicit;
-  const auto sending = request.is_head ? common::BodySending::kOmit : common::BodySending::kSend;
-  common::append_response(client.output, {.status = reply.status, .fields = kFields}, reply.body, sending, connection,
-                          date_);
-  if (!request.keep_alive) client.fate = Client::Fate::kCloseWhenSent;
-}
-
-void ControlServer::write_to(Client& client) {
-  while (!client.output.empty()) {
-    const ssize_t sent = send(client.fd.get(), client.output.data(), client.output.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EAGAIN) return;
-    if (sent < 0) {
-      client.fate = Client::Fate::kGone;
-      return;
-    }
-    client.output.erase(0, static_cast<std::size_t>(sent));
-  }
-  if (client.fate == Client::Fate::kCloseWhenSent) client.fate = Client::Fate::kGone;
-}
-
-std::optional<common::TimePoint> ControlServer::next_deadline() const {
-  if (clients_.empty()) return std::nullopt;
-  return clients_.front().deadline;
-}
-
-void ControlServer::on_time(common::TimePoint now) {
-  while (!clients_.empty() && clients_.front().deadline <= now) drop(clients_.begin());
+  if (longest == clients_.end()) return false;
+  drop(longest);
+  return true;
 }
 
 void ControlServer::drop(Clients::iterator client) {
   poller_->forget(client->fd.get());
   clients_.erase(client);
+}
+
+// ---- time
+
+common::Duration ControlServer::patience_of(State state) {
+  switch (state) {
+    case State::kIdle: return kIdleMax;
+    case State::kReading:
+    case State::kSending: return kPatience;
+    case State::kLingering: return kLingerMax;
+    case State::kClosed: return common::Duration::zero();
+  }
+  return common::Duration::zero();
+}
+
+std::optional<common::TimePoint> ControlServer::next_deadline() const {
+  std::optional<common::TimePoint> next = accept_again_;
+  for (const Client& client : clients_) next = std::min(next.value_or(client.deadline), client.deadline);
+  return next;
+}
+
+void ControlServer::on_time(common::TimePoint now) {
+  if (accept_again_ && *accept_again_ <= now) {
+    accept_again_.reset();
+    poller_->change(socket_->fd(), EPOLLIN);
+  }
+  for (auto client = clients_.begin(); client != clients_.end();) {
+    const auto each = client++;
+    if (each->deadline > now) continue;
+    if (each->state != State::kReading) {
+      drop(each);
+      continue;
+    }
+    date_.update(std::time(nullptr));
+    refuse(*each, 408, "the request did not arrive in time");
+    enter(*each, State::kSending, now);
+    proceed(each, now);
+  }
+}
+
+// ---- one client
+
+void ControlServer::proceed(Clients::iterator client, common::TimePoint now) {
+  enter(*client, advance(*client), now);
+  if (client->state == State::kClosed) drop(client);
+}
+
+// The only writer of a client's state.
+void ControlServer::enter(Client& client, State next, common::TimePoint now) {
+  // A request that trickles in, or an answer that trickles out, gains no time by that; each idle time is a new one.
+  if (next != client.state || next == State::kIdle) client.deadline = now + patience_of(next);
+  client.state = next;
+  if (next == State::kClosed) return;
+  const std::uint32_t wanted = next == State::kSending ? EPOLLOUT : EPOLLIN;
+  if (wanted != client.watched) poller_->change(client.fd.get(), wanted);
+  client.watched = wanted;
+}
+
+ControlServer::State ControlServer::advance(Client& client) {
+  switch (client.state) {
+    case State::kIdle:
+    case State::kReading:
+      if (receive(client) == Peer::kGone) return State::kClosed;
+      break;
+    case State::kSending:
+      if (flush(client) == Peer::kGone) return State::kClosed;
+      break;
+    case State::kLingering: return discard(client) == Peer::kGone ? State::kClosed : State::kLingering;
+    case State::kClosed: return State::kClosed;
+  }
+  if (client.output.empty() && client.fate == Fate::kStays) take_request(client);
+  if (flush(client) == Peer::kGone) return State::kClosed;
+  return state_after_sending(client);
+}
+
+ControlServer::State ControlServer::state_after_sending(Client& client) {
+  if (!client.output.empty()) return State::kSending;
+  switch (client.fate) {
+    case Fate::kStays: break;
+    case Fate::kCloses: return State::kClosed;
+    case Fate::kLingers: shutdown(client.fd.get(), SHUT_WR); return State::kLingering;
+  }
+  if (!client.input.empty()) return State::kSending;  // is writable, so the loop comes back at once
+  return client.parser.begun() ? State::kReading : State::kIdle;
+}
+
+ControlServer::Peer ControlServer::receive(Client& client) {
+  std::array<char, kReadBytes> buffer;
+  const ssize_t length = recv(client.fd.get(), buffer.data(), buffer.size(), 0);
+  if (length > 0) client.input.append(buffer.data(), static_cast<std::size_t>(length));
+  if (length > 0 || (length < 0 && (errno == EAGAIN || errno == EINTR))) return Peer::kThere;
+  return Peer::kGone;  // what it asked has been answered before; half a request is nothing
+}
+
+ControlServer::Peer ControlServer::discard(Client& client) {
+  const Peer peer = receive(client);
+  client.input.clear();
+  return peer;
+}
+
+ControlServer::Peer ControlServer::flush(Client& client) {
+  if (client.output.empty()) return Peer::kThere;
+  const std::string_view rest = std::string_view(client.output).substr(client.sent);
+  const ssize_t length = send(client.fd.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+  if (length < 0) return errno == EAGAIN || errno == EINTR ? Peer::kThere : Peer::kGone;
+  client.sent += static_cast<std::size_t>(length);
+  if (client.sent == client.output.size()) {
+    client.output.clear();
+    client.sent = 0;
+  }
+  return Peer::kThere;
+}
+
+// Takes input until there is something to send: one request at most, because an answer can be dear.
+void ControlServer::take_request(Client& client) {
+  while (!client.input.empty() && client.output.empty()) {
+    const auto outcome = client.parser.feed(client.input);
+    switch (outcome.status) {
+      case common::RequestParser::Status::kNeedMore: client.input.clear(); break;
+      case common::RequestParser::Status::kHead:
+        client.input.erase(0, outcome.consumed);
+        if (client.parser.request().expects_continue && client.input.empty()) client.output += common::kContinue;
+        break;
+      case common::RequestParser::Status::kMessage:
+        answer(client, client.parser.request());
+        client.parser.next();
+        client.input.erase(0, outcome.consumed);  // not before: the request may point into it
+        break;
+      case common::RequestParser::Status::kRefused:
+        refuse(client, client.parser.refusal().status, client.parser.refusal().reason);
+        break;
+    }
+  }
+}
+
+void ControlServer::answer(Client& client, const common::Request& request) {
+  const auto target = RequestTarget::parse(request.target);
+  const ControlReply reply = target ? handler_->handle(request.method, target->path, target->query)
+                                    : control_error(400, "the target must be a path, with every key of a query once");
+  const auto connection = !request.keep_alive          ? common::ConnectionOption::kClose
+                          : request.minor_version == 0 ? common::ConnectionOption::kKeepAlive
+                                                       : common::ConnectionOption::kImplicit;
+  const auto sending = request.is_head ? common::BodySending::kOmit : common::BodySending::kSend;
+  if (!request.keep_alive) client.fate = Fate::kCloses;
+  append_reply(client.output, reply, sending, connection, date_);
+}
+
+void ControlServer::refuse(Client& client, int status, std::string_view reason) {
+  client.input.clear();
+  client.fate = Fate::kLingers;
+  append_reply(client.output, control_error(status, reason), common::BodySending::kSend,
+               common::ConnectionOption::kClose, date_);
 }
 
 }  // namespace master

@@ -1,14 +1,15 @@
 // ControlServer: a small HTTP/1.1 responder in the master's own loop; it never blocks and owns few connections.
 //
-// It answers while every worker is busy, hung or dead. Slow or silent clients cost one of kClientsMax places until
-// kPatience is over, or until somebody else needs the place.
+// It answers while every worker is busy, hung or dead. Every client has a deadline at every moment, and one turn of the
+// loop does at most one read, one request and one send for it, so that none can hold up the master: neither by silence,
+// nor by not reading its answers, nor by sending requests without end.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,60 +26,100 @@ namespace master {
 
 struct ControlReply {
   int status;
-  std::string body;  // JSON
+  std::string body;        // JSON
+  std::string allow = {};  // the methods a 405 names: "GET, HEAD"; empty = no Allow field
 };
+
+// {"error": text}, with what is not UTF-8 in `text` replaced.
+ControlReply control_error(int status, std::string_view text);
 
 class ControlHandler {
  public:
   virtual ~ControlHandler() = default;
+  // HEAD arrives as it is; its answer loses its body here. Must not call back into the server.
   virtual ControlReply handle(std::string_view method, std::string_view path,
                               const std::map<std::string, std::string>& query) = 0;
 };
 
 class ControlServer {
  public:
-  static constexpr std::size_t kClientsMax = 32;
-  static constexpr common::Duration kPatience = std::chrono::seconds(10);
-  static constexpr std::size_t kOutputMax = 1024 * 1024;  // unsent bytes past which no more requests are read
+  static constexpr std::size_t kClientsMax = 32;  // one more takes the place of the longest idle one, or is told 503
+  static constexpr std::size_t kRequestBodyMax = 64 * 1024;                     // bytes
+  static constexpr common::Duration kPatience = std::chrono::seconds(10);       // for a request, and for its answer
+  static constexpr common::Duration kIdleMax = std::chrono::seconds(60);        // between requests
+  static constexpr common::Duration kLingerMax = std::chrono::seconds(1);       // for the client to end, too
+  static constexpr common::Duration kAcceptPause = std::chrono::milliseconds(100);  // when out of descriptors
 
   // References outlive the server.
   static common::Result<ControlServer> start(ControlSocket& socket, Poller& poller, ControlHandler& handler);
   ControlServer(ControlServer&&) = default;
-  ~ControlServer();
+  ControlServer& operator=(ControlServer&&) = delete;
+  ~ControlServer();  // closes all clients; the socket stays watched
 
   bool owns(int fd) const;
+  // `events` only wake: the state decides what is tried, so that an event of a descriptor's former life does no harm.
   void on_event(int fd, std::uint32_t events, common::TimePoint now);
   std::optional<common::TimePoint> next_deadline() const;
   void on_time(common::TimePoint now);
   std::size_t clients() const { return clients_.size(); }
 
  private:
-  struct Client {
-    common::UniqueFd fd;
-    common::TimePoint deadline;
-    std::unique_ptr<common::RequestParser> parser;
-    std::string output;
-    enum class Fate { kStay, kCloseWhenSent, kGone } fate = Fate::kStay;
+  /*
+   *   kIdle --a byte--> kReading --whole, or refused--> kSending --all sent--> kIdle
+   *     |                  | too slow: 408 ---------------^  |  --refused--> kLingering --its end--> kClosed
+   *     `-- its end, idle for too long --> kClosed <---------'  broken, too slow, last answer sent
+   */
+  enum class State : std::uint8_t {
+    kIdle,       // nothing of a request is here
+    kReading,    // a part of a request is here
+    kSending,    // an answer is not sent yet, or more requests have been read already
+    kLingering,  // our side is ended; what still comes is thrown away, so that the answer is not lost to a reset
+    kClosed,     // to be dropped before the turn ends
   };
-  using Clients = std::list<Client>;  // oldest deadline first
+  enum class Fate : std::uint8_t { kStays, kCloses, kLingers };  // once the output is sent
+  enum class Peer : std::uint8_t { kThere, kGone };
+
+  struct Client {
+    Client(common::UniqueFd taken, common::TimePoint until);
+    common::UniqueFd fd;
+    State state = State::kIdle;
+    Fate fate = Fate::kStays;
+    common::TimePoint deadline;
+    std::uint32_t watched;  // what the poller was told
+    common::RequestParser parser;
+    std::string input;      // read, but not parsed; empty in kIdle and kReading
+    std::string output;
+    std::size_t sent = 0;   // of output
+  };
+  using Clients = std::list<Client>;
 
   ControlServer(ControlSocket& socket, Poller& poller, ControlHandler& handler)
       : socket_(&socket), poller_(&poller), handler_(&handler) {}
+  static common::Duration patience_of(State state);
+
   void accept_clients(common::TimePoint now);
-  void read_from(Client& client);
-  void feed(Client& client, std::string_view bytes);
+  void add(common::UniqueFd fd, common::TimePoint now);
+  void pause_accepting(common::TimePoint now);
+  bool drop_longest_idle();
+
+  void proceed(Clients::iterator client, common::TimePoint now);
+  State advance(Client& client);
+  static Peer receive(Client& client);
+  static Peer discard(Client& client);
+  static Peer flush(Client& client);
+  static State state_after_sending(Client& client);
+  void enter(Client& client, State next, common::TimePoint now);
+  void take_request(Client& client);
   void answer(Client& client, const common::Request& request);
-  void write_to(Client& client);
+  void refuse(Client& client, int status, std::string_view reason);
   void drop(Clients::iterator client);
 
   ControlSocket* socket_;
   Poller* poller_;
   ControlHandler* handler_;
   Clients clients_;
+  std::optional<common::TimePoint> accept_again_;  // set while accepting is paused
   common::DateCache date_;
 };
-
-// "/recycle?slot=1&x=a%20b" -> {"/recycle", {{"slot","1"},{"x","a b"}}}; pure.
-std::pair<std::string, std::map<std::string, std::string>> split_target(std::string_view target);
 
 }  // namespace master

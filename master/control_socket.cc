@@ -1,12 +1,17 @@
-// ControlSocket: making the file without a moment in which a stranger could use it.
+// ControlSocket: making the directory and the file, and saying what is in the way.
 #include "master/control_socket.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <cerrno>
-#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+#include "common/address.h"
+#include "common/format.h"
+#include "master/unix_path.h"
 
 namespace master {
 namespace {
@@ -14,60 +19,60 @@ namespace {
 using common::Result;
 using common::UniqueFd;
 
-std::unexpected<common::Error> explain(const std::string& path, const char* call, int errnum) {
-  return common::fail("control socket " + path + ": " + call + ": " + common::errno_text(errnum) +
-                          "; choose another place with --control PATH",
-                      errnum);
+constexpr int kBacklog = 64;
+constexpr std::string_view kFix = "choose another place with --control PATH";
+
+std::unexpected<common::Error> refuse(const std::string& path, std::string_view reason, int errnum) {
+  return common::fail(common::format("control socket {}: {}; {}", path, reason, kFix), errnum);
 }
 
-// Tells who answers there, if somebody does.
-Result<void> check_unused(const std::string& path, const sockaddr_un& address) {
-  const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) return explain(path, "socket", errno);
-  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-    return common::fail("control socket " + path + ": another supervisor (pid " + std::to_string(peer.pid) +
-                            ") answers there; stop it, or choose another place with --control PATH",
-                        EADDRINUSE);
+// Only the last directory: a whole tree that is missing is more likely a mistake in the path.
+Result<void> make_parent(const std::filesystem::path& path) {
+  const std::string directory = path.parent_path().string();
+  if (mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST) return {};
+  const int errnum = errno;
+  struct stat found {};
+  // On a read-only file system even a directory that exists is answered with EROFS.
+  if (stat(directory.c_str(), &found) == 0 && S_ISDIR(found.st_mode)) return {};
+  return refuse(path.string(), common::format("mkdir {}: {}", directory, common::errno_text(errnum)), errnum);
+}
+
+Result<common::Address> address_of(const std::string& path) {
+  std::error_code error;
+  // Absolute, because the application may change the directory before the file is removed.
+  const std::string absolute = std::filesystem::absolute(path, error).string();
+  if (path.empty() || error) return refuse(path, "that is not a path", EINVAL);
+  if (absolute.size() > common::kUnixPathMax) {
+    return refuse(absolute, common::format("the path has {} bytes, the kernel allows {}", absolute.size(),
+                                           common::kUnixPathMax), ENAMETOOLONG);
   }
-  if (errno == EAGAIN) {
-    return common::fail("control socket " + path + ": another supervisor is there, but too busy to answer; stop it, "
-                        "or choose another place with --control PATH", EADDRINUSE);
-  }
-  struct stat file {};
-  if (errno == ECONNREFUSED && lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) unlink(path.c_str());
-  return {};
+  auto address = common::Address::parse("unix:" + absolute);
+  if (!address) return refuse(absolute, address.error().message, EINVAL);
+  return address;
 }
 
 }  // namespace
 
 Result<ControlSocket> ControlSocket::open(const std::string& path, std::uint32_t mode) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return common::fail("control socket " + path + ": the path is longer than " +
-                        std::to_string(sizeof address.sun_path - 1) + " bytes; choose a shorter one with --control PATH");
+  const auto address = address_of(path);
+  if (!address) return std::unexpected(address.error());
+  if (auto made = make_parent(address->text().substr(std::string_view("unix:").size())); !made) {
+    return std::unexpected(made.error());
   }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  if (const auto slash = path.rfind('/'); slash != std::string::npos && slash > 0) {
-    const std::string directory = path.substr(0, slash);
-    if (mkdir(directory.c_str(), 0755) < 0 && errno != EEXIST) return explain(path, "mkdir", errno);
+  const auto state = inspect_path(*address);
+  if (!state) return refuse(path, state.error().message, state.error().errnum);
+  if (state->kind == PathState::Kind::kTaken) {
+    const std::string who = state->pid > 0 ? common::format("another supervisor (pid {}) answers there", state->pid)
+                                           : "another process has it, or it belongs to another user";
+    return common::fail(common::format("control socket {}: {}; stop it, or {}", path, who, kFix), EADDRINUSE);
   }
-  if (auto unused = check_unused(path, address); !unused) return std::unexpected(unused.error());
-
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return explain(path, "socket", errno);
-  const mode_t before = umask(0777 & ~static_cast<mode_t>(mode));
-  const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const int errnum = errno;
-  umask(before);
-  if (bound < 0) return explain(path, "bind", errnum);
-  auto owned = common::OwnedPath::take(path);
-  if (!owned) return std::unexpected(owned.error());
-  if (listen(fd.get(), 64) < 0) return explain(path, "listen", errno);
-  return ControlSocket(std::move(fd), std::move(*owned));
+  if (!fd) return refuse(path, "socket: " + common::errno_text(errno), errno);
+  auto owned = bind_path(fd.get(), *address, *state, mode);
+  if (!owned) return refuse(path, owned.error().message, owned.error().errnum);
+  ControlSocket result(std::move(fd), std::move(*owned));
+  if (listen(result.fd(), kBacklog) < 0) return refuse(path, "listen: " + common::errno_text(errno), errno);
+  return result;
 }
 
 }  // namespace master

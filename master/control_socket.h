@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "common/owned_path.h"
 #include "common/result.h"
@@ -13,20 +14,21 @@ namespace master {
 class ControlSocket {
  public:
   // Makes the last directory of `path` if it is missing. Refuses if another supervisor answers there; a file left by
-  // a dead one is replaced. At no moment is the file more open than `mode`.
+  // a dead one is replaced. At no moment is the file more open than `mode`. Start-up only: see bind_path().
   static common::Result<ControlSocket> open(const std::string& path, std::uint32_t mode);
-  ControlSocket(ControlSocket&&) = default;
+  ControlSocket(ControlSocket&& other) noexcept
+      : fd_(std::move(other.fd_)), owned_(std::exchange(other.owned_, common::OwnedPath())) {}
   ControlSocket& operator=(ControlSocket&&) = delete;
   ~ControlSocket() { common::remove_owned_path(owned_); }
 
   int fd() const { return fd_.get(); }  // listening, non-blocking
-  const common::OwnedPath& owned_path() const { return owned_; }
+  const common::OwnedPath& owned_path() const { return owned_; }  // absolute
 
  private:
   ControlSocket(common::UniqueFd fd, common::OwnedPath owned) : fd_(std::move(fd)), owned_(std::move(owned)) {}
 
   common::UniqueFd fd_;
-  common::OwnedPath owned_;
+  common::OwnedPath owned_;  // an empty path when moved from
 };
 
 }  // namespace master

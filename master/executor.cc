@@ -80,12 +80,6 @@ void Master::spawn(const action::Spawn& order) {
   if (entry == nullptr) return fail("every scoreboard record is taken: too many workers are still draining");
   if (auto watched = poller_.watch(entry->channel.fd(), EPOLLIN); !watched) return fail(watched.error().message);
 
-  common::Message start;
-  start.type = common::MessageType::kStartWorker;
-  start.worker = order.worker;
-  if (auto sent = entry->channel.send(start, parts_.listeners.sockets_of(order.slot)); !sent) {
-    return fail(sent.error().message);
-  }
   common::Message fork_worker;
   fork_worker.type = common::MessageType::kForkWorker;
   fork_worker.worker = order.worker;

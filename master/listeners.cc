@@ -5,13 +5,15 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <string_view>
+#include <utility>
 
 #include "common/check.h"
-#include "common/clock.h"
+#include "common/log.h"
+#include "master/unix_path.h"
 
 namespace master {
 namespace {
@@ -21,31 +23,46 @@ using common::AddressKind;
 using common::Result;
 using common::UniqueFd;
 
-// Workers of a master that was killed drain for a moment, and hold their sockets that long.
-constexpr common::Duration kPredecessorPatience = std::chrono::seconds(3);
 constexpr int kRetryMilliseconds = 50;
+
+// Who may connect to a unix path is for its directory to say, as for a TCP port it is for the network.
+constexpr mode_t kPathMode = 0666;
 
 std::uint16_t port_of(const Address& address) {
   // sin_port and sin6_port lie at the same place.
   return ntohs(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
-std::unexpected<common::Error> explain(const Address& address, const char* call, int errnum) {
-  std::string message = "listen on " + address.text() + ": " + call + ": " + common::errno_text(errnum);
-  if (errnum == EADDRINUSE) message += "; another process has it: stop that one or choose another --bind";
-  if (errnum == EACCES && address.kind == AddressKind::kTcp) {
-    message += "; ports below net.ipv4.ip_unprivileged_port_start need root or CAP_NET_BIND_SERVICE";
+std::string_view fix_of(const Address& address, int errnum) {
+  const bool is_tcp = address.kind == AddressKind::kTcp;
+  switch (errnum) {
+    case EADDRINUSE: return "; it is in use by another process: stop that one (ss -ltnxp shows it) or choose another --bind";
+    case EACCES:
+      return is_tcp ? "; ports below net.ipv4.ip_unprivileged_port_start need root or CAP_NET_BIND_SERVICE"
+                    : "; the directory must be writable for the supervisor's user";
+    case EROFS: return "; choose a path that is writable";
+    case ENOENT: return "; its directory does not exist: create it or choose another path";
+    case EADDRNOTAVAIL: return "; no interface of this host has that address";
+    case EAFNOSUPPORT: return "; the kernel has this address family turned off";
+    case EMFILE: return "; raise the open files limit (ulimit -n, LimitNOFILE=) or use fewer workers";
+    default: return "";
   }
-  if (errnum == EACCES && address.kind == AddressKind::kUnixPath) message += "; the directory must be writable";
-  if (errnum == ENOENT) message += "; the directory does not exist";
-  if (errnum == EADDRNOTAVAIL) message += "; no interface of this host has that address";
-  if (errnum == EMFILE) message += "; raise the open files limit (ulimit -n, LimitNOFILE=) or use fewer workers";
+}
+
+std::unexpected<common::Error> explain(const Address& address, std::string_view reason, int errnum) {
+  std::string message = "listen on " + address.text() + ": ";
+  message += reason;
+  message += fix_of(address, errnum);
   return common::fail(std::move(message), errnum);
+}
+
+std::unexpected<common::Error> explain_call(const Address& address, std::string_view call, int errnum) {
+  return explain(address, std::string(call) + ": " + common::errno_text(errnum), errnum);
 }
 
 Result<UniqueFd> make_socket(const Address& address) {
   UniqueFd fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return explain(address, "socket", errno);
+  if (!fd) return explain_call(address, "socket", errno);
   return fd;
 }
 
@@ -54,75 +71,108 @@ void set_flag(int fd, int level, int option) {
   CHECK(setsockopt(fd, level, option, &on, sizeof on) == 0);
 }
 
+enum class Holder { kNobody, kSomebody };
+
 // Two groups of the same user would silently share a port, each getting half of the connections. A socket without
-// SO_REUSEPORT can be bound only where nobody listens.
-Result<void> check_unused(const Address& address) {
-  const auto give_up_at = common::Clock::now() + kPredecessorPatience;
-  while (true) {
-    auto probe = make_socket(address);
-    if (!probe) return std::unexpected(probe.error());
-    set_flag(probe->get(), SOL_SOCKET, SO_REUSEADDR);
-    if (address.storage.ss_family == AF_INET6) set_flag(probe->get(), IPPROTO_IPV6, IPV6_V6ONLY);
-    if (bind(probe->get(), address.get(), address.length) == 0) return {};
-    if (errno != EADDRINUSE || common::Clock::now() >= give_up_at) return explain(address, "bind", errno);
-    poll(nullptr, 0, kRetryMilliseconds);  // no event tells that a port becomes free
+// SO_REUSEPORT can be bound only where nobody listens; established connections of a predecessor do not count.
+Result<Holder> probe_bind(const Address& address) {
+  auto probe = make_socket(address);
+  if (!probe) return std::unexpected(probe.error());
+  set_flag(probe->get(), SOL_SOCKET, SO_REUSEADDR);
+  if (address.storage.ss_family == AF_INET6) set_flag(probe->get(), IPPROTO_IPV6, IPV6_V6ONLY);
+  if (bind(probe->get(), address.get(), address.length) == 0) return Holder::kNobody;
+  if (errno == EADDRINUSE) return Holder::kSomebody;
+  return explain_call(address, "bind", errno);
+}
+
+Result<Holder> find_holder(const Address& address) {
+  switch (address.kind) {
+    case AddressKind::kTcp: return port_of(address) == 0 ? Holder::kNobody : probe_bind(address);
+    case AddressKind::kUnixAbstract: return probe_bind(address);
+    case AddressKind::kUnixPath: break;
+  }
+  const auto state = inspect_path(address);
+  if (!state) return explain(address, state.error().message, state.error().errnum);
+  return state->kind == PathState::Kind::kTaken ? Holder::kSomebody : Holder::kNobody;
+}
+
+Result<void> wait_until_free(const Address& address, common::TimePoint give_up_at) {
+  for (bool first = true;; first = false) {
+    const auto holder = find_holder(address);
+    if (!holder) return std::unexpected(holder.error());
+    if (*holder == Holder::kNobody) return {};
+    if (common::Clock::now() >= give_up_at) return explain_call(address, "bind", EADDRINUSE);
+    if (first) {
+      common::log(common::LogLevel::kWarn, "the address is in use; waiting for a predecessor to leave",
+                  {{"address", address.text()}});
+    }
+    poll(nullptr, 0, kRetryMilliseconds);  // no event tells that an address becomes free
   }
 }
 
-Result<UniqueFd> open_unix(const Address& address, std::uint32_t backlog) {
-  auto fd = make_socket(address);
-  if (!fd) return fd;
-  const std::string path = address.text().substr(std::string_view("unix:").size());
-  if (address.kind == AddressKind::kUnixPath) {
-    auto probe = make_socket(address);
-    if (!probe) return probe;
-    if (connect(probe->get(), address.get(), address.length) == 0) return explain(address, "bind", EADDRINUSE);
-    // ECONNREFUSED: a socket file that nobody listens on any more. Anything else that is no socket is not ours to take.
-    struct stat file {};
-    if (errno == ECONNREFUSED && lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) unlink(path.c_str());
+// The same port twice would be one group with two sockets for each slot. Texts, because ":80" is "0.0.0.0:80".
+Result<void> check_distinct(std::span<const Address> addresses) {
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    if (addresses[i].kind == AddressKind::kTcp && port_of(addresses[i]) == 0) continue;
+    for (const Address& earlier : addresses.first(i)) {
+      if (earlier.text() != addresses[i].text()) continue;
+      return explain(earlier, "given twice; remove one --bind", EINVAL);
+    }
   }
-  if (bind(fd->get(), address.get(), address.length) < 0) return explain(address, "bind", errno);
-  // As for a TCP port, who may connect is for the application to decide; restrict it by the directory.
-  if (address.kind == AddressKind::kUnixPath) chmod(path.c_str(), 0666);
-  if (listen(fd->get(), static_cast<int>(backlog)) < 0) return explain(address, "listen", errno);
-  return fd;
+  return {};
 }
 
 }  // namespace
 
-Result<UniqueFd> Listeners::open_tcp(Address& address, std::uint32_t backlog) {
+Result<void> Listeners::open_unix(Listener& listener) const {
+  const Address& address = listener.address;
+  auto fd = make_socket(address);
+  if (!fd) return std::unexpected(fd.error());
+  if (address.kind == AddressKind::kUnixPath) {
+    const auto state = inspect_path(address);
+    if (!state) return explain(address, state.error().message, state.error().errnum);
+    if (state->kind == PathState::Kind::kTaken) return explain_call(address, "bind", EADDRINUSE);
+    auto owned = bind_path(fd->get(), address, *state, kPathMode);
+    if (!owned) return explain(address, owned.error().message, owned.error().errnum);
+    listener.path.push_back(std::move(*owned));
+  } else if (bind(fd->get(), address.get(), address.length) < 0) {
+    return explain_call(address, "bind", errno);
+  }
+  if (::listen(fd->get(), static_cast<int>(backlog_)) < 0) return explain_call(address, "listen", errno);
+  listener.sockets.push_back(std::move(*fd));
+  return {};
+}
+
+Result<UniqueFd> Listeners::open_tcp(Address& address) const {
   auto fd = make_socket(address);
   if (!fd) return fd;
   set_flag(fd->get(), SOL_SOCKET, SO_REUSEADDR);
   set_flag(fd->get(), SOL_SOCKET, SO_REUSEPORT);
   set_flag(fd->get(), IPPROTO_TCP, TCP_NODELAY);  // inherited by what is accepted
   if (address.storage.ss_family == AF_INET6) set_flag(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY);
-  if (bind(fd->get(), address.get(), address.length) < 0) return explain(address, "bind", errno);
-  if (listen(fd->get(), static_cast<int>(backlog)) < 0) return explain(address, "listen", errno);
+  if (bind(fd->get(), address.get(), address.length) < 0) return explain_call(address, "bind", errno);
+  if (::listen(fd->get(), static_cast<int>(backlog_)) < 0) return explain_call(address, "listen", errno);
   // Port 0: the first slot's port is the port of all.
   address.length = sizeof address.storage;
   CHECK(getsockname(fd->get(), reinterpret_cast<sockaddr*>(&address.storage), &address.length) == 0);
   return fd;
 }
 
-Result<Listeners> Listeners::open(std::span<const Address> addresses, std::uint32_t slots, std::uint32_t backlog) {
+Result<Listeners> Listeners::open(std::span<const Address> addresses, std::uint32_t slots, std::uint32_t backlog,
+                                  common::Duration patience) {
+  if (auto distinct = check_distinct(addresses); !distinct) return std::unexpected(distinct.error());
+  const auto give_up_at = common::Clock::now() + patience;
+  // All of them before the first is opened: what is found listening is certainly not ours.
+  for (const Address& address : addresses) {
+    if (auto free = wait_until_free(address, give_up_at); !free) return std::unexpected(free.error());
+  }
   Listeners result;
   result.backlog_ = backlog;
   for (const Address& address : addresses) {
     Listener& listener = result.listeners_.emplace_back();
     listener.address = address;
-    if (address.kind == AddressKind::kTcp) {
-      if (port_of(address) == 0) continue;
-      if (auto unused = check_unused(address); !unused) return std::unexpected(unused.error());
-      continue;
-    }
-    auto fd = open_unix(address, backlog);
-    if (!fd) return std::unexpected(fd.error());
-    listener.sockets.push_back(std::move(*fd));
-    if (address.kind == AddressKind::kUnixPath) {
-      auto owned = common::OwnedPath::take(address.text().substr(std::string_view("unix:").size()));
-      if (owned) listener.path.push_back(std::move(*owned));
-    }
+    if (address.kind == AddressKind::kTcp) continue;
+    if (auto opened = result.open_unix(listener); !opened) return std::unexpected(opened.error());
   }
   for (SlotIndex slot = 0; slot < slots; ++slot) {
     if (auto opened = result.open_slot(slot); !opened) return std::unexpected(opened.error());
@@ -138,7 +188,7 @@ Result<void> Listeners::open_slot(SlotIndex slot) {
   CHECK(slot == slots_);
   for (Listener& listener : listeners_) {
     if (listener.address.kind != AddressKind::kTcp) continue;
-    auto fd = open_tcp(listener.address, backlog_);
+    auto fd = open_tcp(listener.address);
     if (!fd) {
       for (Listener& undo : listeners_) {
         if (undo.address.kind == AddressKind::kTcp && undo.sockets.size() > slot) undo.sockets.pop_back();

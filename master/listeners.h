@@ -5,12 +5,15 @@
 // shutdown(2), which would lose the queue. Unix sockets cannot form a group and are shared by all slots.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "common/address.h"
+#include "common/clock.h"
 #include "common/owned_path.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -25,10 +28,14 @@ struct ListenerView {
 
 class Listeners {
  public:
+  // Workers of a master that was killed drain for a moment, and hold their sockets that long: a restart should work.
+  static constexpr common::Duration kPredecessorPatience = std::chrono::seconds(3);
+
   // Binds every address for slots 0 to slots-1 and listens. An error names the address, the reason and the fix; then
-  // nothing stays open. May wait up to 3 s for a predecessor that is still leaving.
+  // nothing stays open. Blocks up to `patience` (for all addresses together) while somebody else listens there:
+  // start-up only. Two programs of one user that start on the same port within the same moment are not told apart.
   static common::Result<Listeners> open(std::span<const common::Address> addresses, std::uint32_t slots,
-                                        std::uint32_t backlog);
+                                        std::uint32_t backlog, common::Duration patience = kPredecessorPatience);
   Listeners(Listeners&&) = default;
   Listeners& operator=(Listeners&&) = delete;
   ~Listeners();  // removes the socket files that are still ours
@@ -36,7 +43,8 @@ class Listeners {
   common::Result<void> open_slot(SlotIndex slot);  // the next one
   void close_slot(SlotIndex slot);                 // the highest one
 
-  // One per address, borrowed: the slot's own TCP socket, or the shared one.
+  // One per address, borrowed: the slot's own TCP socket, or the shared one. They are blocking: with O_NONBLOCK an
+  // accept by io_uring would fail with EAGAIN instead of waiting. The master never accepts on them.
   std::vector<int> sockets_of(SlotIndex slot) const;
   std::vector<ListenerView> views() const;
   std::vector<common::OwnedPath> owned_paths() const;
@@ -48,7 +56,8 @@ class Listeners {
     std::vector<common::OwnedPath> path;  // none or one
   };
   Listeners() = default;
-  static common::Result<common::UniqueFd> open_tcp(common::Address& address, std::uint32_t backlog);
+  common::Result<void> open_unix(Listener& listener) const;
+  common::Result<common::UniqueFd> open_tcp(common::Address& address) const;
 
   std::vector<Listener> listeners_;
   std::uint32_t slots_ = 0;

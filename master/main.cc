@@ -62,6 +62,9 @@ int run(common::Config config, const master::Environment& environment, std::vect
     if (warning) common::log(common::LogLevel::kWarn, *warning);
   }
   if (config.workers.count == 0) config.workers.count = master::usable_cpus();
+  if (const auto refused = master::refuse_open_files(open_files->soft, config.workers.count, config.listen.bind.size())) {
+    return cannot_start(*refused);
+  }
   common::log(common::LogLevel::kInfo, "starting",
               {{"app", config.app_path},
                {"workers", config.workers.count},

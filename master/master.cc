@@ -215,6 +215,14 @@ void Master::on_forked(const common::Message& message) {
   WorkerEntry* entry = workers_.find(message.worker);
   if (entry == nullptr) return;
   entry->pid = message.pid;
+  // Not before now: the process between has been waited for, so the worker finds us as its parent.
+  common::Message start;
+  start.type = common::MessageType::kStartWorker;
+  start.worker = entry->id;
+  if (auto sent = entry->channel.send(start, parts_.listeners.sockets_of(entry->slot)); !sent) {
+    common::log(common::LogLevel::kWarn, "cannot hand the sockets to a worker: " + sent.error().message,
+                {{"slot", entry->slot}, {"pid", entry->pid}});
+  }
   feed(event::Spawned{message.worker, message.pid});
   for (auto& [pid, wait_status] : strangers_) {
     if (pid != message.pid) continue;

@@ -42,6 +42,16 @@ OpenFilesPlan decide_open_files(const OpenFilesFacts& facts) {
               number + "` as root before the start"};
 }
 
+std::optional<std::string> refuse_open_files(std::uint64_t soft, std::uint64_t workers, std::uint64_t addresses) {
+  // Standard streams, poller, signals, scoreboard, control socket and its clients, the template's channel, /proc files.
+  constexpr std::uint64_t kMasterItself = 16;
+  const std::uint64_t needed = kMasterItself + workers * (addresses + 2);
+  if (soft >= needed) return std::nullopt;
+  return "the limit of " + std::to_string(soft) + " open files is too low for " + std::to_string(workers) +
+         " workers on " + std::to_string(addresses) + " addresses, which need " + std::to_string(needed) +
+         ": raise it (LimitNOFILE= in the unit, ulimit -n in a shell), or run fewer workers";
+}
+
 ConnectionBudget decide_connections(const ConnectionFacts& facts) {
   const std::uint64_t fit = connections_that_fit(facts.open_files_soft, facts.reserve);
   if (facts.configured == 0) return {static_cast<std::uint32_t>(fit)};

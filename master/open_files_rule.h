@@ -30,6 +30,10 @@ struct OpenFilesPlan {
 // fs.nr_open: setrlimit(2) fails with EPERM on a hard limit above it, even on one that is set already.
 OpenFilesPlan decide_open_files(const OpenFilesFacts& facts);
 
+// The reason why `workers` on `addresses` cannot be run under `soft`; nullopt = they can. The master holds a socket per
+// worker and address, and for each worker its channel and, while it starts, a second one.
+std::optional<std::string> refuse_open_files(std::uint64_t soft, std::uint64_t workers, std::uint64_t addresses);
+
 struct ConnectionFacts {
   std::uint64_t open_files_soft = 0;  // of a worker
   std::uint64_t reserve = 0;          // limits.open_files_reserve: listeners, ring, channel, emergency descriptor

@@ -28,7 +28,7 @@ inline constexpr std::array<KeyOption, 9> kKeyOptions = {{
     {"-w,--workers", "--workers", "N|auto", "workers.count", "Serving",
      "worker processes; auto = usable CPUs (affinity and cgroup quota)", common::Syntax::kToml},
     {"-b,--bind", "--bind", "ADDR", kBindKey, "Serving",
-     "HOST:PORT, [V6]:PORT, :PORT, unix:/path or unix:@name; port 0 = any; repeatable", common::Syntax::kText},
+     "HOST:PORT, [V6]:PORT, :PORT, unix:/path or unix:@name; repeatable", common::Syntax::kText},
     {"--control", "--control", "PATH", kControlKey, "Control", "the control socket", common::Syntax::kText},
     {"--log-level", "--log-level", "LEVEL", "log.level", "Logging", "trace, debug, info, warn or error",
      common::Syntax::kText},

@@ -32,8 +32,8 @@ std::string plain(const Json& value) {
   if (value.is_null()) return "-";
   if (!value.is_string()) return value.dump();
   std::string text = value.get<std::string>();
-  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
-                  '?');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
   return text;
 }
 
@@ -52,8 +52,8 @@ std::string render_table(const std::vector<Row>& rows, std::size_t text_column) 
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) {
       if (i > 0) table += "  ";
-      table += i == text_column ? common::format("{:<{}}", row[i], widths[i])
-                                : common::format("{:>{}}", row[i], widths[i]);
+      table +=
+          i == text_column ? common::format("{:<{}}", row[i], widths[i]) : common::format("{:>{}}", row[i], widths[i]);
     }
     table += '\n';
   }
@@ -61,10 +61,10 @@ std::string render_table(const std::vector<Row>& rows, std::size_t text_column) 
 }
 
 Row worker_row(const Json& worker) {
-  return {plain(member(worker, {"slot"})),        plain(member(worker, {"pid"})),
-          plain(member(worker, {"generation"})),  plain(member(worker, {"state"})),
-          age(member(worker, {"age_s"})),         plain(member(worker, {"requests"})),
-          plain(member(worker, {"connections"})), bytes(member(worker, {"rss_bytes"})),
+  return {plain(member(worker, {"slot"})),         plain(member(worker, {"pid"})),
+          plain(member(worker, {"generation"})),   plain(member(worker, {"state"})),
+          age(member(worker, {"age_s"})),          plain(member(worker, {"requests"})),
+          plain(member(worker, {"connections"})),  bytes(member(worker, {"rss_bytes"})),
           plain(member(worker, {"fds", "total"})), plain(member(worker, {"fds", "leaked"}))};
 }
 
@@ -95,8 +95,8 @@ std::string render_status(const Json& status) {
   std::vector<Row> rows = {{"SLOT", "PID", "GEN", "STATE", "AGE", "REQUESTS", "CONNS", "RSS", "FDS", "LEAKED"}};
   for (const Json& worker : member(status, {"workers"})) rows.push_back(worker_row(worker));
   text += '\n' + render_table(rows, kStateColumn);
-  const std::string counted = counters("recycled", member(status, {"recycled"})) +
-                              counters("restarts", member(status, {"restarts"}));
+  const std::string counted =
+      counters("recycled", member(status, {"recycled"})) + counters("restarts", member(status, {"restarts"}));
   if (!counted.empty()) text += '\n' + counted;
   const Json& reload_error = member(status, {"reload", "last_error"});
   if (!reload_error.is_null()) text += common::format("\nlast reload failed: {}\n", plain(reload_error));

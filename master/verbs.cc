@@ -82,8 +82,7 @@ int run_client_verb(const ClientRequest& request) {
   }
   if (!path) return refuse(path.error().message);
   const Question question = question_for(request);
-  const auto answer =
-      ask_control(*path, question.method, question.target, common::Clock::now() + kControlTimeout);
+  const auto answer = ask_control(*path, question.method, question.target, common::Clock::now() + kControlTimeout);
   if (!answer) return refuse(answer.error().message);
   constexpr int kSuccessMin = 200;
   constexpr int kSuccessMax = 299;

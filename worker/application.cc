@@ -104,7 +104,8 @@ common::Result<Application> Application::open(const std::string& path, Host& hos
 
   void* const symbol = dlsym(library, SUPERVISOR_APP_SYMBOL);
   if (symbol == nullptr) {
-    return common::fail("application " + absolute + ": exports no symbol " SUPERVISOR_APP_SYMBOL
+    return common::fail("application " + absolute +
+                        ": exports no symbol " SUPERVISOR_APP_SYMBOL
                         "; write SUPERVISOR_APP(YourClass), or SUPERVISOR_EXPORT before its definition");
   }
   const supervisor_app* app = nullptr;
@@ -157,9 +158,8 @@ common::Result<void> Application::load() {
   }
   const std::vector<Task> left = tasks_left_behind(tasks_before_);
   if (left.empty()) return {};
-  return common::fail("application " + path_ + ": " + std::to_string(left.size()) +
-                      " thread(s) alive after load: " + text_of(left) +
-                      "; threads do not survive the fork of workers: start them in worker_start");
+  return common::fail("application " + path_ + ": " + std::to_string(left.size()) + " thread(s) alive after load: " +
+                      text_of(left) + "; threads do not survive the fork of workers: start them in worker_start");
 }
 
 common::Result<void> Application::worker_start(const supervisor_worker_info& info) {
@@ -184,9 +184,11 @@ void Application::handle(RequestContext& request) noexcept {
     common::log(common::LogLevel::kError, "the application's handler failed: " + reason);
   }
   if (request.answered()) return;
-  constexpr std::string_view kBody = "Internal Server Error\n";
-  const supervisor_response response = {
-      .size = sizeof response, .status = 500, .headers = nullptr, .headers_len = 0, .body = {kBody.data(), kBody.size()}};
+  const supervisor_response response = {.size = sizeof response,
+                                        .status = 500,
+                                        .headers = nullptr,
+                                        .headers_len = 0,
+                                        .body = SUPERVISOR_STR("Internal Server Error\n")};
   request.respond(response);
   if (reason.empty()) common::log(common::LogLevel::kWarn, "the application returned without an answer: sent a 500");
 }

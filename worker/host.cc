@@ -37,9 +37,7 @@ int respond(supervisor_request* request, const supervisor_response* response) no
   return request->respond(*response) ? 0 : -1;
 }
 
-int cancelled(const supervisor_request* request) noexcept {
-  return request != nullptr && request->cancelled() ? 1 : 0;
-}
+int cancelled(const supervisor_request* request) noexcept { return request != nullptr && request->cancelled() ? 1 : 0; }
 
 }  // namespace
 

@@ -43,13 +43,15 @@ bool read_at(int fd, std::uint64_t offset, T& into) {
 std::unexpected<common::Error> cannot_open(const std::string& path, int errnum) {
   if (errnum == ENOENT) return common::fail("application " + path + ": no such file; check the path", errnum);
   if (errnum == EACCES) {
-    return common::fail("application " + path + ": not readable by this user; check its mode, its owner and the "
-                        "directories above it", errnum);
+    return common::fail("application " + path +
+                            ": not readable by this user; check its mode, its owner and the "
+                            "directories above it",
+                        errnum);
   }
   return common::fail("application " + path + ": cannot be opened: " + common::errno_text(errnum), errnum);
 }
 
-bool is_cut_off(int fd, const ElfW(Ehdr)& header, std::uint64_t file_size) {
+bool is_cut_off(int fd, const ElfW(Ehdr) & header, std::uint64_t file_size) {
   for (unsigned i = 0; i < header.e_phnum; ++i) {
     ElfW(Phdr) segment = {};
     if (!read_at(fd, header.e_phoff + std::uint64_t{i} * sizeof segment, segment)) return true;
@@ -62,7 +64,8 @@ common::Result<void> examine_elf(const std::string& path, int fd, std::uint64_t 
   ElfW(Ehdr) header = {};
   const bool whole = read_at(fd, 0, header);
   if (file_size < SELFMAG || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
-    return common::fail("application " + path + ": not a shared object (no ELF header); give the .so that "
+    return common::fail("application " + path +
+                        ": not a shared object (no ELF header); give the .so that "
                         "supervisor_add_app or g++ -shared -fPIC built");
   }
   if (!whole) return common::fail("application " + path + ": the file is cut off; copy or build it again");

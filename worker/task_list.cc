@@ -31,7 +31,8 @@ std::vector<Task> tasks_left_behind(const std::vector<Task>& before) {
   std::vector<Task> left;
   for (int look = 0; look < kLooksMax; ++look) {
     left = list_tasks();
-    std::erase_if(left, [&](const Task& task) { return std::ranges::find(before, task.tid, &Task::tid) != before.end(); });
+    std::erase_if(left,
+                  [&](const Task& task) { return std::ranges::find(before, task.tid, &Task::tid) != before.end(); });
     if (left.empty()) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

@@ -25,15 +25,17 @@ namespace {
 // For the TERM handler, which can reach nothing else; written before it is installed.
 const TemplateLaunch* launch_for_handler = nullptr;
 
-// Async-signal-safe: stat(2), unlink(2), _exit(2).
-[[noreturn]] void leave() {
-  if (getppid() != launch_for_handler->master) {
-    for (const common::OwnedPath& path : launch_for_handler->paths) common::remove_owned_path(path);
-  }
+// Async-signal-safe: stat(2), unlink(2), _exit(2). What a dead master cannot remove any more is removed here.
+[[noreturn]] void leave_orphaned() {
+  for (const common::OwnedPath& path : launch_for_handler->paths) common::remove_owned_path(path);
   _exit(0);
 }
 
-void on_term(int) { leave(); }
+// From the master, or from the kernel when the master has died.
+void on_term(int) {
+  if (getppid() != launch_for_handler->master) leave_orphaned();
+  _exit(0);
+}
 
 void set_signals(const TemplateLaunch& launch) {
   launch_for_handler = &launch;
@@ -51,7 +53,7 @@ void set_signals(const TemplateLaunch& launch) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != launch.master) leave();
+  if (getppid() != launch.master) leave_orphaned();
 }
 
 class TemplateProcess {
@@ -88,7 +90,8 @@ void TemplateProcess::run() {
       _exit(1);
     }
     auto* order = std::get_if<common::Received>(&*received);
-    if (order == nullptr) leave();
+    // The channel closes a moment before the kernel gives us another parent: getppid(2) would not tell yet.
+    if (order == nullptr) leave_orphaned();
     if (order->message.type == common::MessageType::kForkWorker) fork_worker(std::move(*order));
   }
 }
@@ -106,7 +109,7 @@ void TemplateProcess::load() {
 }
 
 void TemplateProcess::say(const common::Message& message) {
-  if (!launch_.channel.send(message)) leave();
+  if (!launch_.channel.send(message)) leave_orphaned();
 }
 
 void TemplateProcess::fail(common::Stage stage, const common::Error& error) {

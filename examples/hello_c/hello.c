@@ -1,12 +1,11 @@
 /* hello_c: the smallest application in C. */
 #include <supervisor/app.h>
 
-static const supervisor_host *host;
+static const supervisor_host* host;
 
-static void handle(void *self, supervisor_request *request) {
+static void handle(void* self, supervisor_request* request) {
   (void)self;
-  const supervisor_response response = {
-      .size = sizeof response, .status = 200, .body = SUPERVISOR_STR("hello\n")};
+  const supervisor_response response = {.size = sizeof response, .status = 200, .body = SUPERVISOR_STR("hello\n")};
   host->respond(request, &response);
 }
 
@@ -19,7 +18,7 @@ static const supervisor_app app = {
     .handle = handle,
 };
 
-const supervisor_app *supervisor_application(const supervisor_host *table) {
+const supervisor_app* supervisor_application(const supervisor_host* table) {
   host = table;
   return &app;
 }

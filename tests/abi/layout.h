@@ -9,7 +9,7 @@
 #define LOCK_SIZE(type, bytes) static_assert(sizeof(type) == (bytes), #type " changed its size")
 
 static_assert(SUPERVISOR_ABI_VERSION == 1, "a new version needs a new table of layouts");
-static_assert(sizeof(void *) == 8, "these numbers are those of 64-bit machines");
+static_assert(sizeof(void*) == 8, "these numbers are those of 64-bit machines");
 
 /* Never change: they stand in arrays. */
 LOCK_MEMBER(supervisor_str, data, 0);

@@ -71,15 +71,20 @@ TEST(Flow, SendsALargeFileToASlowReader) {
 TEST(Flow, EndsAConnectionWhoseHeadDoesNotCome) {
   SupervisorProcess server({.arguments = with_timeout("header", "\"300ms\"")});
   ASSERT_TRUE(server.wait_ready(1));
-  for (const std::string_view begun : {"", "GET /hello HT"}) {
-    SCOPED_TRACE(begun);
-    HttpClient client = server.connect();
-    ASSERT_TRUE(client.send(begun));
-    const HttpRead read = client.read();
-    ASSERT_EQ(read.outcome, ReadOutcome::kAnswer);
-    EXPECT_EQ(read.response.status, 408);
-    EXPECT_EQ(client.read_to_end().outcome, ReadOutcome::kEnd);
-  }
+  HttpClient client = server.connect();
+  ASSERT_TRUE(client.send("GET /hello HT"));
+  const HttpRead read = client.read();
+  ASSERT_EQ(read.outcome, ReadOutcome::kAnswer);
+  EXPECT_EQ(read.response.status, 408);
+  EXPECT_EQ(client.read_to_end().outcome, ReadOutcome::kEnd);
+}
+
+// Browsers open connections ahead of need, and would show a 408 on one as the answer to a later request.
+TEST(Flow, EndsAConnectionThatNeverSaidAnythingWithoutAWord) {
+  SupervisorProcess server({.arguments = with_timeout("header", "\"300ms\"")});
+  ASSERT_TRUE(server.wait_ready(1));
+  HttpClient client = server.connect();
+  EXPECT_EQ(client.read_to_end().outcome, ReadOutcome::kEnd);
 }
 
 TEST(Flow, CountsTheHeaderTimeoutFromTheFirstByteHoweverManyFollow) {

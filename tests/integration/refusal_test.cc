@@ -49,7 +49,7 @@ TEST_P(RefusedApplication, IsRefusedByCheckToo) {
 }
 
 const Refused kRefusedApplications[] = {
-    {"no_such_application", kCouldNotStart, {"no such file"}},
+    {"no_such_application", kCouldNotStart, {"No such file"}},
     {"abi_newer", kCouldNotStart, {"interface version", "newer supervisor"}},
     {"abi_older", kCouldNotStart, {"interface version", "this supervisor's headers"}},
     {"size_too_small", kCouldNotStart, {"sizeof(supervisor_app)"}},
@@ -92,7 +92,7 @@ TEST(Refusal, NamesADirectoryGivenAsApplication) {
   const support::TemporaryDirectory directory;
   SupervisorProcess server({.app = directory.path(".")});
   EXPECT_EQ(server.wait_exit(), kCouldNotStart);
-  expect_words(server.output(), {directory.path("."), "is a directory"});
+  expect_words(server.output(), {directory.path("."), "not a regular file"});
 }
 
 struct BadSetting {

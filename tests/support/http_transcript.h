@@ -19,13 +19,15 @@ inline std::string describe(const common::Request& request) {
   text.append(request.keep_alive ? " persistent" : " last");
   if (request.expects_continue) text += " expecting";
   if (request.is_head) text += " headonly";
-  for (const common::Field& field : request.headers) text.append(" [").append(field.name).append("=").append(field.value).append("]");
-  for (const common::Field& field : request.trailers) text.append(" {").append(field.name).append("=").append(field.value).append("}");
+  for (const common::Field& field : request.headers)
+    text.append(" [").append(field.name).append("=").append(field.value).append("]");
+  for (const common::Field& field : request.trailers)
+    text.append(" {").append(field.name).append("=").append(field.value).append("}");
   return text.append(" <").append(request.body).append(">\n");
 }
 
-// Feeds pieces of `bytes`; `piece_size(offset)` says how large the piece at an offset is. Each piece lives in memory of
-// its own that is gone before the next is fed, as far as the parser's contract allows: sanitizers then find stale views.
+// Feeds pieces of `bytes`; `piece_size(offset)` says how large the piece at an offset is. Each piece lives in memory
+// of its own that is gone before the next is fed, so that sanitizers find stale views.
 template <typename PieceSize>
 std::string transcript(std::string_view bytes, const common::RequestLimits& limits, PieceSize piece_size) {
   using Status = common::RequestParser::Status;
@@ -46,7 +48,8 @@ std::string transcript(std::string_view bytes, const common::RequestLimits& limi
         text += "head " + std::string(parser.request().target) + "\n";
       }
       if (status == Status::kRefused) {
-        return text + "refused " + std::to_string(parser.refusal().status) + " " + std::string(parser.refusal().reason) + "\n";
+        return text + "refused " + std::to_string(parser.refusal().status) + " " +
+               std::string(parser.refusal().reason) + "\n";
       }
       if (status == Status::kMessage) {
         text += describe(parser.request());
@@ -68,6 +71,24 @@ inline std::string transcript_bytewise(std::string_view bytes, const common::Req
 
 inline std::string transcript_split(std::string_view bytes, std::size_t at, const common::RequestLimits& limits = {}) {
   return transcript(bytes, limits, [bytes, at](std::size_t offset) { return offset == 0 ? at : bytes.size(); });
+}
+
+// "ok" for each message, a status for a refusal, "..." for a request that is not whole.
+inline std::string outcome_of(const std::string& transcript) {
+  std::string outcome;
+  for (std::size_t at = 0; at < transcript.size();) {
+    const std::string line = transcript.substr(at, transcript.find('\n', at) - at);
+    if (transcript.compare(at, 8, "message ") == 0) {
+      outcome += "ok ";
+      at = transcript.find(">\n", at);
+    } else if (line.starts_with("refused ")) {
+      outcome += line.substr(8, 4);
+    } else if (line == "begun") {
+      outcome += "... ";
+    }
+    at = transcript.find('\n', at) + 1;
+  }
+  return outcome.substr(0, outcome.size() - 1);
 }
 
 }  // namespace support

@@ -47,7 +47,8 @@ TEST(Address, KnowsItsKind) {
 }
 
 TEST(Address, CanBeBoundAndReadBackFromTheKernel) {
-  for (const std::string text : {"127.0.0.1:0", "unix:@supervisor-address-test-" + std::to_string(getpid())}) {
+  const std::string unix_name = "unix:@supervisor-address-test-" + std::to_string(getpid());
+  for (const std::string& text : {std::string("127.0.0.1:0"), unix_name}) {
     const auto address = Address::parse(text);
     ASSERT_TRUE(address);
     const common::UniqueFd fd(socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -67,10 +68,9 @@ TEST(Address, CanBeBoundAndReadBackFromTheKernel) {
 
 TEST(Address, RefusesPortsBeyondSixteenBits) {
   EXPECT_EQ(reparsed("127.0.0.1:65535"), "127.0.0.1:65535");
-  for (const char* text : {"127.0.0.1:65536", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:-1", "127.0.0.1:1x",
-                           "[::1]:65536", "[::1]:"}) {
-    EXPECT_EQ(refusal(text),
-              "address \"" + std::string(text) + "\": the port must be a number from 0 to 65535");
+  for (const char* text :
+       {"127.0.0.1:65536", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:-1", "127.0.0.1:1x", "[::1]:65536", "[::1]:"}) {
+    EXPECT_EQ(refusal(text), "address \"" + std::string(text) + "\": the port must be a number from 0 to 65535");
   }
 }
 
@@ -85,7 +85,8 @@ TEST(Address, SaysWhatIsMissing) {
 }
 
 TEST(Address, RefusesHostsThatAreNoNumbers) {
-  EXPECT_THAT(refusal("example.com:80"), HasSubstr("\"example.com\" is not an IPv4 address; names other than localhost"));
+  EXPECT_THAT(refusal("example.com:80"),
+              HasSubstr("\"example.com\" is not an IPv4 address; names other than localhost"));
   EXPECT_THAT(refusal("127.1:80"), HasSubstr("is not an IPv4 address"));
   EXPECT_THAT(refusal("256.0.0.1:80"), HasSubstr("is not an IPv4 address"));
   EXPECT_THAT(refusal("[127.0.0.1]:80"), HasSubstr("is not an IPv6 address"));

@@ -1,6 +1,7 @@
 // Application: what a loader of foreign code accepts, and the words in which it refuses.
 #include "worker/application.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -9,10 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <memory>
-#include <sstream>
 #include <string>
 
+#include "common/unique_fd.h"
+#include "support/environment.h"
 #include "support/temporary_directory.h"
 #include "worker/host.h"
 
@@ -22,8 +23,10 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-std::string app_path(std::string_view name) {
-  return std::string(SUPERVISOR_BINARY_DIR) + "/" + std::string(name) + ".so";
+common::Config config_with_small_load() {
+  common::Config config;
+  config.app = {{"mb", "3"}};
+  return config;
 }
 
 std::string bytes_of(const std::string& path) {
@@ -53,48 +56,63 @@ class ApplicationTest : public testing::Test {
     return application ? "accepted" : application.error().message;
   }
   std::string load_error(std::string_view name) {
-    auto application = worker::Application::open(app_path(name), host);
+    auto application = worker::Application::open(support::application(name), host);
     if (!application) return "not opened: " + application.error().message;
     auto loaded = application->load();
     return loaded ? "loaded" : loaded.error().message;
   }
   std::string worker_start_error(std::string_view name) {
-    auto application = worker::Application::open(app_path(name), host);
+    auto application = worker::Application::open(support::application(name), host);
     if (!application) return "not opened: " + application.error().message;
     auto started = application->worker_start({sizeof(supervisor_worker_info), 3, 1});
     return started ? "started" : started.error().message;
   }
-  LastAnswer answer_to(worker::Application& application, std::string_view target, std::string_view body = "") {
+  LastAnswer answer_to(worker::Application& application, std::string_view target) {
     LastAnswer answer;
-    const common::Request request = {.method = "GET", .target = target, .body = body};
+    common::Request request;
+    request.method = "GET";
+    request.target = target;
     context.begin(request, answer);
     application.handle(context);
     EXPECT_TRUE(context.answered());
     return answer;
   }
 
-  common::Config config = {.app = {{"mb", "3"}}};
-  worker::Host host{config};
+  worker::Host host{config_with_small_load()};
   worker::RequestContext context;
   support::TemporaryDirectory directory;
 };
 
-// How a child that runs `step` ends: what a template would be seen to die of. A status of waitpid(2).
+struct ChildEnd {
+  int status = 0;    // of waitpid(2)
+  std::string text;  // what `step` returned
+};
+
+// Runs `step`, which returns a text, in a child: what it leaves behind or dies of stays there.
 template <typename Step>
-int status_of_child(Step step) {
+ChildEnd run_in_child(Step step) {
+  int channel[2];
+  EXPECT_EQ(pipe2(channel, O_CLOEXEC), 0);
+  const common::UniqueFd read_end(channel[0]);
+  common::UniqueFd write_end(channel[1]);
   const pid_t child = fork();
   if (child == 0) {
-    step();
-    _exit(0);
+    const std::string text = step();
+    _exit(write(write_end.get(), text.data(), text.size()) < 0 ? 1 : 0);
   }
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return status;
+  write_end.reset();
+  ChildEnd end;
+  char buffer[1024];
+  for (ssize_t got = 0; (got = read(read_end.get(), buffer, sizeof buffer)) > 0;) {
+    end.text.append(buffer, static_cast<std::size_t>(got));
+  }
+  EXPECT_EQ(waitpid(child, &end.status, 0), child);
+  return end;
 }
 
 TEST_F(ApplicationTest, ServesHelloInBothLanguages) {
   for (const std::string_view name : {"hello", "hello_c"}) {
-    auto application = worker::Application::open(app_path(name), host);
+    auto application = worker::Application::open(support::application(name), host);
     ASSERT_TRUE(application) << application.error().message;
     ASSERT_TRUE(application->load());
     ASSERT_TRUE(application->worker_start({sizeof(supervisor_worker_info), 0, 1}));
@@ -106,13 +124,13 @@ TEST_F(ApplicationTest, ServesHelloInBothLanguages) {
 }
 
 TEST_F(ApplicationTest, IsNamedByItsDescription) {
-  EXPECT_EQ(worker::Application::open(app_path("hello_c"), host)->name(), "hello_c");
-  EXPECT_EQ(worker::Application::open(app_path("hello"), host)->name(), "Hello");
+  EXPECT_EQ(worker::Application::open(support::application("hello_c"), host)->name(), "hello_c");
+  EXPECT_EQ(worker::Application::open(support::application("hello"), host)->name(), "Hello");
 }
 
 TEST_F(ApplicationTest, IsFoundInTheWorkingDirectoryWithoutASlash) {
   const std::filesystem::path before = std::filesystem::current_path();
-  std::filesystem::current_path(SUPERVISOR_BINARY_DIR);
+  std::filesystem::current_path(support::binary_directory());
   EXPECT_EQ(open_error("hello.so"), "accepted");
   std::filesystem::current_path(before);
 }
@@ -127,14 +145,18 @@ TEST_F(ApplicationTest, SaysWhatAFileIsInsteadOfAnApplication) {
 }
 
 TEST_F(ApplicationTest, SaysThatAFileIsNotReadable) {
-  if (geteuid() == 0) GTEST_SKIP() << "root reads everything";
-  const std::string path = directory.write("secret.so", bytes_of(app_path("hello")));
+  const std::string path = directory.write("secret.so", bytes_of(support::application("hello")));
   std::filesystem::permissions(path, std::filesystem::perms::none);
-  EXPECT_THAT(open_error(path), HasSubstr("not readable by this user"));
+  const ChildEnd end = run_in_child([&] {
+    // Root reads everything.
+    if (geteuid() == 0 && setuid(65534) != 0) return std::string("setuid failed");
+    return open_error(path);
+  });
+  EXPECT_THAT(end.text, HasSubstr("secret.so: not readable by this user"));
 }
 
 TEST_F(ApplicationTest, SaysThatALibraryIsCutOffOrForAnotherMachine) {
-  const std::string whole = bytes_of(app_path("hello"));
+  const std::string whole = bytes_of(support::application("hello"));
   EXPECT_THAT(open_error(directory.write("head.so", whole.substr(0, 20))), HasSubstr("cut off"));
   EXPECT_THAT(open_error(directory.write("table.so", whole.substr(0, 100))), HasSubstr("cut off"));
   EXPECT_THAT(open_error(directory.write("half.so", whole.substr(0, 6000))), HasSubstr("cut off"));
@@ -149,30 +171,33 @@ TEST_F(ApplicationTest, SaysThatAProgramIsNotALibrary) {
 }
 
 TEST_F(ApplicationTest, NamesTheUndefinedSymbol) {
-  EXPECT_THAT(open_error(app_path("undefined_symbol")),
+  EXPECT_THAT(open_error(support::application("undefined_symbol")),
               AllOf(HasSubstr("undefined symbol"), HasSubstr("function_of_a_library_that_was_forgotten")));
 }
 
 TEST_F(ApplicationTest, AsksForTheEntryPoint) {
-  EXPECT_THAT(open_error(app_path("no_symbol")), HasSubstr("exports no symbol supervisor_application"));
+  EXPECT_THAT(open_error(support::application("no_symbol")), HasSubstr("exports no symbol supervisor_application"));
 }
 
 TEST_F(ApplicationTest, SaysWhichSideOfTheInterfaceIsOlder) {
-  EXPECT_THAT(open_error(app_path("abi_newer")), HasSubstr("version 2, this supervisor offers 1; use a newer"));
-  EXPECT_THAT(open_error(app_path("abi_older")), HasSubstr("version 0, this supervisor offers 1; build the app"));
+  EXPECT_THAT(open_error(support::application("abi_newer")),
+              HasSubstr("version 2, this supervisor offers 1; use a newer"));
+  EXPECT_THAT(open_error(support::application("abi_older")),
+              HasSubstr("version 0, this supervisor offers 1; build the app"));
 }
 
 TEST_F(ApplicationTest, RefusesADescriptionItCannotServe) {
-  EXPECT_THAT(open_error(app_path("size_too_small")), HasSubstr("size is 64 bytes, 72 needed"));
-  EXPECT_THAT(open_error(app_path("kind_unknown")), HasSubstr("kind 2 is not supported"));
-  EXPECT_THAT(open_error(app_path("handler_unknown")), HasSubstr("handler 2 is not supported"));
-  EXPECT_THAT(open_error(app_path("no_handler")), HasSubstr("handle is NULL"));
+  EXPECT_THAT(open_error(support::application("size_too_small")), HasSubstr("size is 64 bytes, 72 needed"));
+  EXPECT_THAT(open_error(support::application("kind_unknown")), HasSubstr("kind 2 is not supported"));
+  EXPECT_THAT(open_error(support::application("handler_unknown")), HasSubstr("handler 2 is not supported"));
+  EXPECT_THAT(open_error(support::application("no_handler")), HasSubstr("handle is NULL"));
 }
 
 TEST_F(ApplicationTest, PassesOnWhyNoApplicationWasMade) {
-  EXPECT_THAT(open_error(app_path("returns_null")), HasSubstr("no licence"));
-  EXPECT_THAT(open_error(app_path("returns_null_silently")), HasSubstr("returned NULL without giving a reason"));
-  EXPECT_THAT(open_error(app_path("constructor_throws")), HasSubstr("no licence"));
+  EXPECT_THAT(open_error(support::application("returns_null")), HasSubstr("no licence"));
+  EXPECT_THAT(open_error(support::application("returns_null_silently")),
+              HasSubstr("returned NULL without giving a reason"));
+  EXPECT_THAT(open_error(support::application("constructor_throws")), HasSubstr("no licence"));
 }
 
 TEST_F(ApplicationTest, PassesOnWhyLoadFailed) {
@@ -195,48 +220,37 @@ TEST_F(ApplicationTest, PassesOnWhyAWorkerDidNotStart) {
 TEST_F(ApplicationTest, ContainsExceptionsThatCrossTheInterface) {
   EXPECT_THAT(load_error("exceptions_escape"), HasSubstr("exception escaped from load"));
   EXPECT_THAT(worker_start_error("exceptions_escape"), HasSubstr("not derived from std::exception"));
-  auto application = worker::Application::open(app_path("exceptions_escape"), host);
+  auto application = worker::Application::open(support::application("exceptions_escape"), host);
   EXPECT_EQ(answer_to(*application, "/").status, 500);
   application->worker_stop();
 }
 
 TEST_F(ApplicationTest, NamesTheThreadLeftBehindByLoad) {
-  // In a child: the thread could not be ended here.
-  std::string message;
-  int channel[2];
-  ASSERT_EQ(pipe(channel), 0);
-  status_of_child([&] {
-    const std::string error = load_error("thread_after_load");
-    if (write(channel[1], error.data(), error.size()) < 0) _exit(1);
-  });
-  close(channel[1]);
-  char buffer[1024];
-  for (ssize_t got = 0; (got = read(channel[0], buffer, sizeof buffer)) > 0;) {
-    message.append(buffer, static_cast<std::size_t>(got));
-  }
-  close(channel[0]);
-  EXPECT_THAT(message, AllOf(HasSubstr("1 thread(s) alive after load: \"left-behind\""), HasSubstr("worker_start")));
+  const ChildEnd end = run_in_child([&] { return load_error("thread_after_load"); });
+  EXPECT_THAT(end.text, AllOf(HasSubstr("1 thread(s) alive after load: \"left-behind\""), HasSubstr("worker_start")));
 }
 
 TEST_F(ApplicationTest, AcceptsThreadsThatLoadJoined) { EXPECT_EQ(load_error("thread_joined_in_load"), "loaded"); }
 
 TEST_F(ApplicationTest, DiesWithAnApplicationThatCrashesInLoad) {
   // A sanitizer catches the signal and exits instead.
-  const int crashed = status_of_child([&] { load_error("load_crashes"); });
-  EXPECT_TRUE((WIFSIGNALED(crashed) && WTERMSIG(crashed) == SIGSEGV) || (WIFEXITED(crashed) && WEXITSTATUS(crashed)));
+  const ChildEnd end = run_in_child([&] { return load_error("load_crashes"); });
+  EXPECT_EQ(end.text, "");
+  EXPECT_TRUE(WIFSIGNALED(end.status) ? WTERMSIG(end.status) == SIGSEGV : WEXITSTATUS(end.status) != 0);
 }
 
 TEST_F(ApplicationTest, HandsOverSettings) {
-  auto application = worker::Application::open(app_path("big_load"), host);
+  auto application = worker::Application::open(support::application("big_load"), host);
   ASSERT_TRUE(application);
   ASSERT_TRUE(application->load());
   EXPECT_EQ(answer_to(*application, "/").body, "3 MiB loaded\n");
 }
 
 TEST_F(ApplicationTest, AnswersForAHandlerThatDoesNotOrMayNot) {
-  auto application = worker::Application::open(app_path("bad_answers"), host);
+  auto application = worker::Application::open(support::application("bad_answers"), host);
   ASSERT_TRUE(application);
-  for (const std::string_view path : {"/status", "/split", "/length", "/null-body", "/null-headers", "/size", "/silent"}) {
+  for (const std::string_view path :
+       {"/status", "/split", "/length", "/null-body", "/null-headers", "/size", "/silent"}) {
     const LastAnswer answer = answer_to(*application, path);
     EXPECT_EQ(answer.status, 500) << path;
     EXPECT_EQ(answer.headers, 0U) << path;

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <map>
-#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/unique_fd.h"
@@ -40,20 +43,30 @@ class RecordingExchange final : public worker::Exchange {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+common::Config config_with_settings() {
+  common::Config config;
+  config.app = {{"redis.url", "redis://[::1]"}, {"debug", "true"}, {"empty", ""}};
+  config.app_toml = "debug = true\n";
+  return config;
+}
+
 class HostTest : public testing::Test {
  protected:
-  HostTest() { context.begin(request, exchange); }
+  HostTest() {
+    request.method = "POST";
+    request.target = "/a?b";
+    request.body = "payload";
+    context.begin(request, exchange);
+  }
 
   int respond(int status, std::vector<supervisor_field> fields = {}, std::string_view body = "hello\n") {
     const supervisor_response response = {sizeof response, status, fields.data(), fields.size(), str(body)};
     return table.respond(&context, &response);
   }
 
-  common::Config config = {.app = {{"redis.url", "redis://[::1]"}, {"debug", "true"}, {"empty", ""}},
-                           .app_toml = "debug = true\n"};
-  worker::Host host{config};
+  worker::Host host{config_with_settings()};
   const supervisor_host& table = host.table();
-  common::Request request = {.method = "POST", .target = "/a?b", .body = "payload"};
+  common::Request request;
   RecordingExchange exchange;
   worker::RequestContext context;
 };
@@ -117,7 +130,8 @@ TEST_F(HostTest, ShowsTheNextRequestAndNothingOfTheOneBefore) {
   const std::array<common::Field, 1> headers = {{{"Cookie", "secret"}}};
   request.headers = headers;
   EXPECT_EQ(table.request_info(&context)->headers_len, 1U);
-  const common::Request next = {.method = "GET", .target = "/", .minor_version = 0};
+  common::Request next;
+  next.minor_version = 0;
   context.begin(next, exchange);
   EXPECT_EQ(table.request_info(&context)->headers_len, 0U);
   EXPECT_EQ(text(table.request_info(&context)->version), "1.0");

@@ -117,4 +117,11 @@ TEST(ConnectionBudget, WarnsOnePastWhatFitsAndNamesALimitThatIsEnough) {
 }
 
 }  // namespace
+TEST(OpenFilesRule, RefusesALimitOneBelowWhatTheMasterNeeds) {
+  EXPECT_EQ(master::refuse_open_files(22, 2, 1), std::nullopt);
+  const auto refused = master::refuse_open_files(21, 2, 1);
+  ASSERT_TRUE(refused);
+  EXPECT_NE(refused->find("need 22"), std::string::npos) << *refused;
+}
+
 }  // namespace master

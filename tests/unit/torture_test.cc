@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "support/environment.h"
 #include "support/temporary_directory.h"
 #include "worker/application.h"
 
@@ -39,7 +40,13 @@ class TortureTest : public testing::Test {
     ASSERT_TRUE(application) << application.error().message;
     ASSERT_TRUE(application->load());
   }
-  Answer ask(std::string_view target) { return ask({.method = "GET", .target = target}); }
+  Answer ask(std::string_view target, std::string_view body = "") {
+    common::Request request;
+    request.method = "GET";
+    request.target = target;
+    request.body = body;
+    return ask(request);
+  }
   Answer ask(const common::Request& request) {
     Answer answer;
     context.begin(request, answer);
@@ -50,8 +57,7 @@ class TortureTest : public testing::Test {
   common::Config config;
   worker::Host host{config};
   worker::RequestContext context;
-  common::Result<worker::Application> application =
-      worker::Application::open(std::string(SUPERVISOR_BINARY_DIR) + "/torture.so", host);
+  common::Result<worker::Application> application = worker::Application::open(support::application("torture"), host);
 };
 
 TEST_F(TortureTest, AnswersThePlainRoutes) {
@@ -70,11 +76,12 @@ TEST_F(TortureTest, AnswersThePlainRoutes) {
 TEST_F(TortureTest, ShowsARequestAsJson) {
   const std::array<common::Field, 2> headers = {{{"Host", "a"}, {"X-Quote", "\"\\\xff\t"}}};
   const std::array<common::Field, 1> trailers = {{{"Checksum", "7"}}};
-  const common::Request request = {.method = "POST",
-                                   .target = "/inspect?a=b",
-                                   .headers = headers,
-                                   .trailers = trailers,
-                                   .body = std::string_view("\0\xff hi", 5)};
+  common::Request request;
+  request.method = "POST";
+  request.target = "/inspect?a=b";
+  request.headers = headers;
+  request.trailers = trailers;
+  request.body = std::string_view("\0\xff hi", 5);
   EXPECT_EQ(ask(request).body,
             R"({"method":"POST","target":"/inspect?a=b","version":"1.1",)"
             R"("headers":[["Host","a"],["X-Quote","\"\\\u00ff\u0009"]],)"
@@ -83,10 +90,10 @@ TEST_F(TortureTest, ShowsARequestAsJson) {
 }
 
 TEST_F(TortureTest, EncodesBodiesOfEveryRemainder) {
-  EXPECT_THAT(ask({.target = "/inspect", .body = ""}).body, HasSubstr(R"("body":"")"));
-  EXPECT_THAT(ask({.target = "/inspect", .body = "f"}).body, HasSubstr(R"("body":"Zg==")"));
-  EXPECT_THAT(ask({.target = "/inspect", .body = "fo"}).body, HasSubstr(R"("body":"Zm8=")"));
-  EXPECT_THAT(ask({.target = "/inspect", .body = "foo"}).body, HasSubstr(R"("body":"Zm9v")"));
+  EXPECT_THAT(ask("/inspect", "").body, HasSubstr(R"("body":"")"));
+  EXPECT_THAT(ask("/inspect", "f").body, HasSubstr(R"("body":"Zg==")"));
+  EXPECT_THAT(ask("/inspect", "fo").body, HasSubstr(R"("body":"Zm8=")"));
+  EXPECT_THAT(ask("/inspect", "foo").body, HasSubstr(R"("body":"Zm9v")"));
 }
 
 TEST_F(TortureTest, LeaksExactlyWhatItWasAskedFor) {

@@ -58,7 +58,8 @@ TEST(Units, AskForAMissingUnitWithTheValueGiven) {
 TEST(Units, ListTheUnitsWhenOneIsUnknown) {
   EXPECT_EQ(parse_duration("5sec").error().message,
             "unknown unit \"sec\"; use ns, us, ms, s, m, h or d, for example \"5s\"");
-  EXPECT_EQ(parse_size("64K").error().message, "unknown unit \"K\"; use B, KiB, MiB, GiB or TiB, for example \"64KiB\"");
+  EXPECT_EQ(parse_size("64K").error().message,
+            "unknown unit \"K\"; use B, KiB, MiB, GiB or TiB, for example \"64KiB\"");
   EXPECT_THAT(parse_duration("1m30s").error().message, HasSubstr("unknown unit \"m30s\""));
   EXPECT_THAT(parse_duration("5 s").error().message, HasSubstr("unknown unit \" s\""));
 }

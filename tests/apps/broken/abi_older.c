@@ -1,7 +1,7 @@
 /* abi_older: an application of an interface version that is no longer offered. */
 #include "minimal.h"
 
-const supervisor_app *supervisor_application(const supervisor_host *table) {
+const supervisor_app* supervisor_application(const supervisor_host* table) {
   host = table;
   minimal.abi_version = SUPERVISOR_ABI_VERSION - 1;
   return &minimal;

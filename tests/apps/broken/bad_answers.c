@@ -3,12 +3,12 @@
 
 #include "minimal.h"
 
-static int is_path(const supervisor_request *request, const char *path) {
+static int is_path(const supervisor_request* request, const char* path) {
   const supervisor_str target = host->request_info(request)->target;
   return target.len == strlen(path) && memcmp(target.data, path, target.len) == 0;
 }
 
-static void handle(void *self, supervisor_request *request) {
+static void handle(void* self, supervisor_request* request) {
   const supervisor_field split = {SUPERVISOR_STR("X-Name"), SUPERVISOR_STR("a\r\nb")};
   const supervisor_field length = {SUPERVISOR_STR("content-length"), SUPERVISOR_STR("5")};
   supervisor_response response = {sizeof response, 200, NULL, 0, SUPERVISOR_STR("hello\n")};
@@ -22,7 +22,7 @@ static void handle(void *self, supervisor_request *request) {
   if (host->respond(request, &response) == 0 && is_path(request, "/twice")) answer_hello(self, request);
 }
 
-const supervisor_app *supervisor_application(const supervisor_host *table) {
+const supervisor_app* supervisor_application(const supervisor_host* table) {
   host = table;
   minimal.handle = handle;
   return &minimal;

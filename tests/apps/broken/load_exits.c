@@ -3,12 +3,12 @@
 
 #include "minimal.h"
 
-static int load(void *self) {
+static int load(void* self) {
   (void)self;
   exit(0);
 }
 
-const supervisor_app *supervisor_application(const supervisor_host *table) {
+const supervisor_app* supervisor_application(const supervisor_host* table) {
   host = table;
   minimal.load = load;
   return &minimal;

@@ -43,11 +43,10 @@ extern "C" {
 #define SUPERVISOR_APP_SYMBOL "supervisor_application"
 
 /* Whether the struct at `pointer`, filled by somebody compiled against another version, has `member`. */
-#define SUPERVISOR_HAS(type, pointer, member) \
-  ((pointer)->size >= offsetof(type, member) + sizeof((pointer)->member))
+#define SUPERVISOR_HAS(type, pointer, member) ((pointer)->size >= offsetof(type, member) + sizeof((pointer)->member))
 
 typedef struct supervisor_str {
-  const char *data;
+  const char* data;
   size_t len; /* bytes */
 } supervisor_str;
 
@@ -85,10 +84,10 @@ typedef struct supervisor_request_info {
   supervisor_str method;           /* "GET"; as sent */
   supervisor_str target;           /* as sent, nothing decoded: "/path?query", "*" or "http://host/path?query" */
   supervisor_str version;          /* "1.0" or "1.1" */
-  const supervisor_field *headers; /* in the order received; whitespace around values removed */
+  const supervisor_field* headers; /* in the order received; whitespace around values removed */
   size_t headers_len;              /* fields */
   supervisor_str body;             /* whole, chunked encoding removed */
-  const supervisor_field *trailers;
+  const supervisor_field* trailers;
   size_t trailers_len;   /* fields */
   supervisor_str peer;   /* "192.0.2.7:51234", "[2001:db8::1]:443", or "unix:" */
   supervisor_str scheme; /* "http" */
@@ -100,7 +99,7 @@ typedef struct supervisor_response {
   int32_t status; /* 200 to 599 */
   /* Without Content-Length, Transfer-Encoding, Connection, Date and Server: the server sets them. Names are tokens
    * (RFC 9110, 5.6.2); values contain no CR, LF or NUL. */
-  const supervisor_field *headers; /* may be NULL when headers_len is 0 */
+  const supervisor_field* headers; /* may be NULL when headers_len is 0 */
   size_t headers_len;              /* fields */
   /* Its length becomes Content-Length. For HEAD it is counted and not sent; for 204 and 304 it is ignored. */
   supervisor_str body;
@@ -123,37 +122,37 @@ typedef struct supervisor_host {
   void (*fail)(supervisor_str reason);
   /* A setting of the [app] table by dotted key ("redis.url"). Returns 1 and fills *value, or 0 if there is none.
    * Strings come unquoted, everything else as TOML text. The text lives as long as the process. */
-  int (*setting)(supervisor_str key, supervisor_str *value);
+  int (*setting)(supervisor_str key, supervisor_str* value);
   /* The whole [app] table as TOML. Lives as long as the process. */
   supervisor_str (*settings_toml)(void);
   /* Never NULL; the same pointer each time. The first call for a request does the work of filling it. */
-  const supervisor_request_info *(*request_info)(const supervisor_request *request);
+  const supervisor_request_info* (*request_info)(const supervisor_request* request);
   /* The one answer to a request. Returns 0 when it was taken, and -1, with the reason in the log and nothing sent, when
    * one was taken before or this one breaks a rule of supervisor_response. A handler that returns without an answer
    * that was taken makes the client get a 500. That the client has gone is not an error. */
-  int (*respond)(supervisor_request *request, const supervisor_response *response);
+  int (*respond)(supervisor_request* request, const supervisor_response* response);
   /* 1 once the client has gone, and work for it can stop: it closed or reset the connection, or closed its sending half
    * (which TCP cannot tell from closing). Costs a system call: ask between steps of long work, not in a tight loop. */
-  int (*cancelled)(const supervisor_request *request);
+  int (*cancelled)(const supervisor_request* request);
 } supervisor_host;
 
 /* What an application is. OWNERSHIP: the application's, for the life of the process (usually static). Read once, right
  * after supervisor_application returned; `self` is only handed back, never looked into. */
 typedef struct supervisor_app {
-  size_t size;          /* sizeof(supervisor_app) in the application */
+  size_t size; /* sizeof(supervisor_app) in the application */
   uint32_t abi_version; /* SUPERVISOR_ABI_VERSION in the application */
-  uint32_t kind;        /* supervisor_app_kind */
-  uint32_t handler;     /* supervisor_handler_kind */
-  const char *name;     /* NUL-terminated, for logs; NULL = the file's name */
-  void *self;           /* handed to every callback; may be NULL */
+  uint32_t kind; /* supervisor_app_kind */
+  uint32_t handler; /* supervisor_handler_kind */
+  const char* name; /* NUL-terminated, for logs; NULL = the file's name */
+  void* self; /* handed to every callback; may be NULL */
   /* Once, in the template process, before any worker exists. May be NULL. Failure refuses this generation. */
-  int (*load)(void *self);
+  int (*load)(void* self);
   /* In every worker, before its first request. May be NULL. Failure ends the worker, which is tried again later. */
-  int (*worker_start)(void *self, const supervisor_worker_info *info);
+  int (*worker_start)(void* self, const supervisor_worker_info* info);
   /* In a worker that leaves in order, after its last request. May be NULL. */
-  void (*worker_stop)(void *self);
+  void (*worker_stop)(void* self);
   /* One request. Answers by host->respond before it returns. Never NULL. */
-  void (*handle)(void *self, supervisor_request *request);
+  void (*handle)(void* self, supervisor_request* request);
 } supervisor_app;
 
 #if defined(__GNUC__)
@@ -163,7 +162,7 @@ typedef struct supervisor_app {
 #endif
 
 /* Called once, before load, in the template process. NULL = failed (after host->fail). */
-SUPERVISOR_EXPORT const supervisor_app *supervisor_application(const supervisor_host *host);
+SUPERVISOR_EXPORT const supervisor_app* supervisor_application(const supervisor_host* host);
 
 #ifdef __cplusplus
 }

@@ -20,14 +20,14 @@
 #include <supervisor/response.hpp>
 
 #include <cstdint>
+#include <cstdio>
 #include <exception>
-#include <string_view>
 #include <type_traits>
 
 namespace supervisor {
 
 struct WorkerInfo {
-  std::uint32_t slot;        // 0 to workers-1; a replacement has the slot of its predecessor, both may live at once
+  std::uint32_t slot;  // 0 to workers-1; a replacement has the slot of its predecessor, both may live at once
   std::uint32_t generation;  // of the application: 1 at start
 };
 
@@ -38,9 +38,9 @@ class HttpApp {
   HttpApp& operator=(const HttpApp&) = delete;
   virtual ~HttpApp() = default;
 
-  virtual void load(const Config&) {}              // once, before any worker exists
+  virtual void load(const Config&) {}  // once, before any worker exists
   virtual void worker_start(const WorkerInfo&) {}  // in each worker, before its first request
-  virtual void worker_stop() {}                    // in a worker that leaves in order, after its last request
+  virtual void worker_stop() {}  // in a worker that leaves in order, after its last request
   virtual Response handle(const Request& request) = 0;  // inline: short, never blocks
 };
 
@@ -60,8 +60,12 @@ bool guarded(Step step, Report report) noexcept {
   return false;
 }
 
-inline void report_failure(std::string_view reason) { host->fail(to_str(reason)); }
-inline void report_to_log(std::string_view reason) { log(LogLevel::kError, reason); }
+inline void report_failure(const char* reason) { host->fail(to_str(reason)); }
+inline void report_to_log(const char* callback, const char* reason) {
+  char line[512];  // not a std::string: what was thrown may be std::bad_alloc
+  std::snprintf(line, sizeof line, "exception in %s: %s", callback, reason);
+  log(LogLevel::kError, line);
+}
 
 // The callbacks of `supervisor_app`; `self` is the HttpApp.
 inline int load(void* self) noexcept {
@@ -72,27 +76,41 @@ inline int worker_start(void* self, const supervisor_worker_info* info) noexcept
   return guarded(step, report_failure) ? 0 : 1;
 }
 inline void worker_stop(void* self) noexcept {
-  guarded([&] { static_cast<HttpApp*>(self)->worker_stop(); }, report_to_log);
+  guarded([&] { static_cast<HttpApp*>(self)->worker_stop(); },
+          [](const char* reason) { report_to_log("worker_stop()", reason); });
 }
 inline void handle(void* self, supervisor_request* raw) noexcept {
-  guarded(
-      [&] {
-        const Request request(host, raw);
-        send(raw, static_cast<HttpApp*>(self)->handle(request));
-      },
-      report_to_log);
+  const auto step = [&] {
+    const Request request(host, raw);
+    send(raw, static_cast<HttpApp*>(self)->handle(request));
+  };
+  guarded(step, [&](const char* reason) {
+    report_to_log("handle()", reason);
+    const supervisor_response answer = {sizeof answer, 500, nullptr, 0, SUPERVISOR_STR("Internal Server Error\n")};
+    host->respond(raw, &answer);
+  });
 }
 
 template <typename App>
 const supervisor_app* application(const supervisor_host* table, const char* name) noexcept {
   static_assert(std::is_base_of_v<HttpApp, App>, "SUPERVISOR_APP needs a class derived from supervisor::HttpApp");
   host = table;
-  HttpApp* app = nullptr;
-  if (!guarded([&] { app = new App; }, report_failure)) return nullptr;
+  static HttpApp* app = nullptr;  // static: a host that asks twice gets the same application
+  const auto make = [] {
+    if (app == nullptr) app = new App;
+  };
+  if (!guarded(make, report_failure)) return nullptr;
   static supervisor_app description = {};  // static: the host keeps a pointer for the life of the process
-  description = {sizeof description, SUPERVISOR_ABI_VERSION, SUPERVISOR_APP_HTTP, SUPERVISOR_HANDLER_INLINE,
-                 name,               app,                    load,                worker_start,
-                 worker_stop,        handle};
+  description = {sizeof description,
+                 SUPERVISOR_ABI_VERSION,
+                 SUPERVISOR_APP_HTTP,
+                 SUPERVISOR_HANDLER_INLINE,
+                 name,
+                 app,
+                 load,
+                 worker_start,
+                 worker_stop,
+                 handle};
   return &description;
 }
 
@@ -100,7 +118,7 @@ const supervisor_app* application(const supervisor_host* table, const char* name
 }  // namespace supervisor
 
 // Once per app.so, at namespace scope, outside any namespace.
-#define SUPERVISOR_APP(Type)                                                                       \
+#define SUPERVISOR_APP(Type)                                                                               \
   extern "C" SUPERVISOR_EXPORT const supervisor_app* supervisor_application(const supervisor_host* host) { \
-    return ::supervisor::detail::application<Type>(host, #Type);                                   \
+    return ::supervisor::detail::application<Type>(host, #Type);                                           \
   }

@@ -46,9 +46,7 @@ class Config {
   T get(std::string_view key, T fallback) const {
     return get<T>(key).value_or(std::move(fallback));
   }
-  std::string get(std::string_view key, const char* fallback) const {
-    return get<std::string>(key).value_or(fallback);
-  }
+  std::string get(std::string_view key, const char* fallback) const { return get<std::string>(key).value_or(fallback); }
 
   // The whole table as TOML, for a parser of the application's own. Lives as long as the process.
   std::string_view toml() const { return to_view(host_->settings_toml()); }

@@ -35,9 +35,8 @@ inline void send(supervisor_request* raw, const Response& response) {
     many.resize(response.headers.size());
     fields = many.data();
   }
-  std::transform(response.headers.begin(), response.headers.end(), fields, [](const Header& header) {
-    return supervisor_field{to_str(header.name), to_str(header.value)};
-  });
+  std::transform(response.headers.begin(), response.headers.end(), fields,
+                 [](const Header& header) { return supervisor_field{to_str(header.name), to_str(header.value)}; });
   const supervisor_response answer = {sizeof answer, response.status, fields, response.headers.size(),
                                       to_str(response.body)};
   host->respond(raw, &answer);  // a refused answer is in the log already, and the client gets a 500

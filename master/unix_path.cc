@@ -1,0 +1,71 @@
+// UnixPath: lstat, connect, unlink, bind.
+#include "master/unix_path.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+
+#include "common/check.h"
+#include "common/unique_fd.h"
+
+namespace master {
+namespace {
+
+using Kind = PathState::Kind;
+
+std::string path_of(const common::Address& address) {
+  CHECK(address.kind == common::AddressKind::kUnixPath);
+  return address.text().substr(std::string_view("unix:").size());
+}
+
+}  // namespace
+
+common::Result<PathState> inspect_path(const common::Address& address) {
+  struct stat file {};
+  if (lstat(path_of(address).c_str(), &file) < 0) {
+    if (errno == ENOENT) return PathState{.kind = Kind::kFree};
+    return common::fail_errno("stat", errno);
+  }
+  if (!S_ISSOCK(file.st_mode)) {
+    return common::fail("something that is not a socket is there; move it away or choose another path", EEXIST);
+  }
+  const common::UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return common::fail_errno("socket", errno);
+  if (connect(probe.get(), address.get(), address.length) == 0) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    return PathState{.kind = Kind::kTaken, .pid = peer.pid};
+  }
+  switch (errno) {
+    case ENOENT: return PathState{.kind = Kind::kFree};  // it has just gone
+    case ECONNREFUSED: return PathState{.kind = Kind::kStale};
+    case EAGAIN:      // its queue is full
+    case EACCES:      // not ours to ask
+    case EPERM:
+    case EPROTOTYPE:  // a datagram socket
+      return PathState{.kind = Kind::kTaken};
+    default: return common::fail_errno("connect", errno);
+  }
+}
+
+common::Result<common::OwnedPath> bind_path(int fd, const common::Address& address, PathState state, mode_t mode) {
+  CHECK(state.kind != Kind::kTaken);
+  const std::string path = path_of(address);
+  if (state.kind == Kind::kStale && unlink(path.c_str()) < 0 && errno != ENOENT) {
+    return common::fail_errno("unlink", errno);
+  }
+  // Not chmod(2) afterwards: in between a stranger could connect, and stay connected.
+  const mode_t before = umask(0777 & ~mode);
+  const int bound = bind(fd, address.get(), address.length);
+  const int errnum = errno;
+  umask(before);
+  if (bound < 0) return common::fail_errno("bind", errnum);
+  return common::OwnedPath::take(path);
+}
+
+}  // namespace master

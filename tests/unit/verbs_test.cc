@@ -1,0 +1,298 @@
+// Verbs: the claims about asking a running supervisor and showing what it says.
+#include "master/verbs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "common/address.h"
+#include "common/unique_fd.h"
+#include "master/control_client.h"
+#include "master/status_text.h"
+
+namespace {
+
+using common::Json;
+using master::ask_control;
+using master::ClientRequest;
+using master::ClientVerb;
+using master::OutputForm;
+using master::parse_control_answer;
+using master::render_age;
+using master::render_bytes;
+using master::render_status;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Directory {
+ public:
+  Directory() {
+    path_ = (std::filesystem::temp_directory_path() / "supervisor-verbs-XXXXXX").string();
+    EXPECT_NE(mkdtemp(path_.data()), nullptr);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory() { std::filesystem::remove_all(path_); }
+  std::string path(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+ private:
+  std::string path_;
+};
+
+common::UniqueFd listen_on(const std::string& path) {
+  const auto address = common::Address::parse("unix:" + path).value();
+  common::UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(bind(fd.get(), address.get(), address.length), 0);
+  EXPECT_EQ(listen(fd.get(), 1), 0);
+  return fd;
+}
+
+// A supervisor that answers one question, whatever it is.
+class OneAnswer {
+ public:
+  OneAnswer(const std::string& path, std::string answer)
+      : listener_(listen_on(path)), thread_([this, answer = std::move(answer)] { serve(answer); }) {}
+
+  std::string question() {
+    thread_.join();
+    return question_;
+  }
+  OneAnswer(const OneAnswer&) = delete;
+  OneAnswer& operator=(const OneAnswer&) = delete;
+  ~OneAnswer() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  void serve(const std::string& answer) {
+    const common::UniqueFd fd(accept(listener_.get(), nullptr, nullptr));
+    char buffer[4096];
+    while (question_.find("\r\n\r\n") == std::string::npos) {
+      const ssize_t count = recv(fd.get(), buffer, sizeof buffer, 0);
+      if (count <= 0) return;
+      question_.append(buffer, static_cast<std::size_t>(count));
+    }
+    EXPECT_EQ(send(fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL), static_cast<ssize_t>(answer.size()));
+  }
+
+  std::string question_;
+  common::UniqueFd listener_;
+  std::thread thread_;
+};
+
+struct Printed {
+  int exit_code;
+  std::string output;
+  std::string error;
+};
+
+Printed run(const ClientRequest& request) {
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  const int exit_code = master::run_client_verb(request);
+  return {exit_code, ::testing::internal::GetCapturedStdout(), ::testing::internal::GetCapturedStderr()};
+}
+
+ClientRequest request_to(const std::string& path, ClientVerb verb, OutputForm form = OutputForm::kText,
+                         std::uint32_t number = 0) {
+  return {.verb = verb, .form = form, .control_path = path, .control_directories = {}, .number = number};
+}
+
+common::TimePoint soon() { return common::Clock::now() + master::kControlTimeout; }
+
+std::string mistake_at(const std::string& path) { return ask_control(path, "GET", "/status", soon()).error().message; }
+
+constexpr std::string_view kStatus = R"({"master":{"pid":1,"uptime_s":61.5,"generation":2,
+  "open_files":{"soft":1024,"hard":4096},"fds":31},
+ "listeners":[{"address":"127.0.0.1:8000","sockets":2,"steering":"hash"}],
+ "workers":[{"slot":0,"pid":77,"generation":2,"state":"ready","age_s":3700,"requests":12,"connections":3,"in_flight":1,
+   "queued":0,"rss_bytes":1572864,"fds":{"total":20,"owned":14,"baseline":5,"leaked":1,"close_wait":null}},
+  {"slot":1,"pid":null,"generation":2,"state":"backoff","age_s":0}],
+ "recycled":{"fds_leaked":2,"manual":1,"age":0},"restarts":{"crashed":0,"killed":0},
+ "reload":{"state":"ok","last_error":null}})";
+
+TEST(StatusText, ShowsMasterListenersAndWorkers) {
+  EXPECT_EQ(render_status(Json::parse(kStatus)),
+            "master pid 1, generation 2, up 1m01s, 31 of 1024 descriptors\n"
+            "listening on 127.0.0.1:8000, sockets 2, steering hash\n"
+            "\n"
+            "SLOT  PID  GEN  STATE      AGE  REQUESTS  CONNS      RSS  FDS  LEAKED\n"
+            "   0   77    2  ready    1h01m        12      3  1.5 MiB   20       1\n"
+            "   1    -    2  backoff     0s         -      -        -    -       -\n"
+            "\n"
+            "recycled: fds_leaked 2, manual 1\n");
+}
+
+TEST(StatusText, ShowsWhyTheLastReloadFailed) {
+  EXPECT_THAT(render_status(Json{{"reload", {{"last_error", "load: no\x1b[2J"}}}}),
+              HasSubstr("last reload failed: load: no?[2J\n"));
+}
+
+TEST(StatusText, SurvivesAnyJson) {
+  for (const char* text : {"{}", "[]", "null", "5", R"({"master":5,"listeners":{"a":1},"workers":[1,null,{"fds":[]}]})",
+                           R"({"recycled":[1],"restarts":{"crashed":"x"},"reload":{"last_error":5}})"}) {
+    EXPECT_THAT(render_status(Json::parse(text)), StartsWith("master pid -")) << text;
+  }
+}
+
+TEST(StatusText, WritesAgesWithTheirTwoLargestUnits) {
+  EXPECT_EQ(render_age(0.9), "0s");
+  EXPECT_EQ(render_age(59.9), "59s");
+  EXPECT_EQ(render_age(60), "1m00s");
+  EXPECT_EQ(render_age(3599), "59m59s");
+  EXPECT_EQ(render_age(3600), "1h00m");
+  EXPECT_EQ(render_age(86'399), "23h59m");
+  EXPECT_EQ(render_age(86'400), "1d00h");
+  EXPECT_EQ(render_age(-1), "-");
+  EXPECT_EQ(render_age(1e300), "-");
+}
+
+TEST(StatusText, WritesBytesWithTheirUnit) {
+  EXPECT_EQ(render_bytes(0), "0 B");
+  EXPECT_EQ(render_bytes(1023), "1023 B");
+  EXPECT_EQ(render_bytes(1024), "1.0 KiB");
+  EXPECT_EQ(render_bytes(1536.0 * 1024), "1.5 MiB");
+  EXPECT_EQ(render_bytes(-1), "-");
+}
+
+TEST(ControlClient, TakesAnAnswerApart) {
+  const auto answer = parse_control_answer("HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 202);
+  EXPECT_EQ(answer->body, "{}");
+}
+
+TEST(ControlClient, RefusesWhatIsNotHttp) {
+  for (const char* text :
+       {"", "HTTP/1.1 200", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 2\r\n\r\n"}) {
+    const auto answer = parse_control_answer(text);
+    ASSERT_FALSE(answer) << text;
+    EXPECT_EQ(answer.error().message, "the answer is not HTTP; is this a supervisor's control socket?");
+  }
+}
+
+TEST(ControlClient, SaysWhyNobodyAnswers) {
+  const Directory directory;
+  const std::string path = directory.path("control.sock");
+  EXPECT_EQ(mistake_at(path),
+            "control socket " + path + ": there is none; is the supervisor running? Say where with --control PATH");
+  {
+    const auto gone = listen_on(path);
+  }
+  EXPECT_EQ(mistake_at(path),
+            "control socket " + path + ": nobody listens; it was left behind by a supervisor that is gone");
+}
+
+TEST(ControlClient, ChecksTheLengthOfThePath) {
+  const std::string longest = "/" + std::string(common::kUnixPathMax - 1, 'p');
+  EXPECT_THAT(mistake_at(longest), HasSubstr("there is none"));
+  EXPECT_THAT(mistake_at(longest + "p"), HasSubstr("a path has 1 to 107 bytes; use a shorter one"));
+  EXPECT_THAT(mistake_at(""), HasSubstr("a path has 1 to 107 bytes"));
+}
+
+TEST(ControlClient, GivesUpAtItsDeadlineWhenTheSupervisorIsSilent) {
+  const Directory directory;
+  const std::string path = directory.path("control.sock");
+  const auto listener = listen_on(path);  // the kernel accepts, nobody reads
+  const auto answer = ask_control(path, "GET", "/status", common::Clock::now());
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().message,
+            "control socket " + path + ": no answer within 5 s; the supervisor is stopped or stuck");
+}
+
+TEST(ControlClient, RefusesAnAnswerBeyondItsLimit) {
+  const Directory directory;
+  const std::string path = directory.path("control.sock");
+  const common::UniqueFd listener = listen_on(path);
+  std::thread flood([&] {
+    const common::UniqueFd fd(accept(listener.get(), nullptr, nullptr));
+    const std::string chunk(1 << 20, 'x');
+    while (send(fd.get(), chunk.data(), chunk.size(), MSG_NOSIGNAL) > 0) {
+    }
+  });
+  EXPECT_THAT(mistake_at(path), HasSubstr("the answer has more than 16 MiB"));
+  flood.join();
+}
+
+TEST(Verbs, AskWhatTheContractSays) {
+  const Directory directory;
+  struct Case {
+    ClientVerb verb;
+    std::uint32_t number;
+    std::string start;
+    std::string output;
+  };
+  int count = 0;
+  for (const Case& item :
+       {Case{ClientVerb::kStop, 0, "POST /stop HTTP/1.1\r\n", "stopping gracefully\n"},
+        Case{ClientVerb::kRecycle, 3, "POST /recycle?slot=3 HTTP/1.1\r\n",
+             "slot 3: replacement of its worker queued\n"},
+        Case{ClientVerb::kScale, 8, "POST /scale?workers=8 HTTP/1.1\r\n", "scaling to 8 workers\n"}}) {
+    const std::string path = directory.path(std::to_string(++count));
+    OneAnswer supervisor(path, "HTTP/1.1 202 Accepted\r\n\r\n{}");
+    const Printed printed = run(request_to(path, item.verb, OutputForm::kText, item.number));
+    EXPECT_EQ(printed.exit_code, 0);
+    EXPECT_EQ(printed.output, item.output);
+    EXPECT_EQ(printed.error, "");
+    const std::string question = supervisor.question();
+    EXPECT_THAT(question, StartsWith(item.start));
+    EXPECT_THAT(question, HasSubstr("\r\nConnection: close\r\n"));
+  }
+}
+
+TEST(Verbs, PrintJsonAsItCameOrAsATable) {
+  const Directory directory;
+  const std::string answer = "HTTP/1.1 200 OK\r\n\r\n" + std::string(kStatus);
+  OneAnswer first(directory.path("a"), answer);
+  EXPECT_EQ(run(request_to(directory.path("a"), ClientVerb::kStatus, OutputForm::kJson)).output,
+            std::string(kStatus) + "\n");
+  OneAnswer second(directory.path("b"), answer);
+  EXPECT_THAT(run(request_to(directory.path("b"), ClientVerb::kStatus)).output, StartsWith("master pid 1, "));
+}
+
+TEST(Verbs, PassOnWhyTheSupervisorRefused) {
+  const Directory directory;
+  OneAnswer worded(directory.path("a"), "HTTP/1.1 409 Conflict\r\n\r\n{\"error\":\"slot 9: no worker\"}");
+  const Printed refused = run(request_to(directory.path("a"), ClientVerb::kRecycle, OutputForm::kText, 9));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.output, "");
+  EXPECT_EQ(refused.error, "supervisor: slot 9: no worker\n");
+  OneAnswer silent(directory.path("b"), "HTTP/1.1 500 Internal Server Error\r\n\r\noops");
+  EXPECT_EQ(run(request_to(directory.path("b"), ClientVerb::kStop)).error,
+            "supervisor: the supervisor answered with status 500\n");
+}
+
+TEST(Verbs, RefuseATruncatedAnswer) {
+  const Directory directory;
+  for (const OutputForm form : {OutputForm::kJson, OutputForm::kText}) {
+    const std::string path = directory.path(form == OutputForm::kJson ? "a" : "b");
+    OneAnswer supervisor(path, "HTTP/1.1 200 OK\r\n\r\n{\"master\":");
+    const Printed printed = run(request_to(path, ClientVerb::kStatus, form));
+    EXPECT_EQ(printed.exit_code, 1);
+    EXPECT_EQ(printed.output, "");
+    EXPECT_THAT(printed.error, HasSubstr("the answer is not a whole JSON object"));
+  }
+}
+
+TEST(Verbs, FindTheOnlySocketOfADirectory) {
+  const Directory directory;
+  std::filesystem::create_directory(directory.path("sockets"));
+  std::ofstream(directory.path("sockets/file.sock")) << "not a socket";
+  ClientRequest request = request_to("", ClientVerb::kStop);
+  request.control_directories = {directory.path("missing"), directory.path("sockets")};
+  EXPECT_THAT(run(request).error, HasSubstr("no control socket in " + directory.path("missing") + " or "));
+  OneAnswer supervisor(directory.path("sockets/shop.sock"), "HTTP/1.1 202 Accepted\r\n\r\n{}");
+  EXPECT_EQ(run(request).output, "stopping gracefully\n");
+  const auto other = listen_on(directory.path("sockets/blog.sock"));
+  EXPECT_THAT(
+      run(request).error,
+      HasSubstr("several supervisors run; choose with --control PATH: " + directory.path("sockets/blog.sock") + ", "));
+}
+
+}  // namespace
