@@ -21,8 +21,9 @@ std::unexpected<Error> refuse(std::string_view text, std::string_view reason) {
 
 std::optional<in_port_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, port);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, port);
   if (text.empty() || error != std::errc() || rest != end) return std::nullopt;
   return htons(port);
 }
@@ -153,8 +154,7 @@ std::string_view format_peer(const sockaddr_storage& peer, std::span<char> buffe
     CHECK(inet_ntop(AF_INET6, &socket_address.sin6_addr, text, sizeof text) != nullptr);
     const std::size_t size = std::strlen(text);
     *end++ = '[';
-    std::memcpy(end, text, size);
-    end += size;
+    end = std::copy_n(text, size, end);
     *end++ = ']';
   }
   *end++ = ':';

@@ -68,10 +68,10 @@ struct TimeoutSettings {  // 0 = none, where the schema allows it
 };
 
 struct HttpSettings {
-  std::uint64_t request_line_max = 8 * 1024;
-  std::uint64_t header_bytes_max = 32 * 1024;
+  std::uint64_t request_line_max = 8ULL * 1024;
+  std::uint64_t header_bytes_max = 32ULL * 1024;
   std::uint32_t headers_max = 100;
-  std::uint64_t body_max = 8 * 1024 * 1024;
+  std::uint64_t body_max = 8ULL * 1024 * 1024;
   std::uint64_t requests_per_connection = 0;  // 0 = unlimited
 };
 

@@ -13,7 +13,7 @@
 
 namespace common {
 
-inline constexpr std::size_t kConfigFileMax = 1024 * 1024;  // bytes; a larger one is surely another file
+inline constexpr std::size_t kConfigFileMax = std::size_t{1} << 20;  // bytes; a larger one is surely another file
 
 using Assignments = std::vector<Assignment>;
 

@@ -15,10 +15,10 @@ using std::chrono::milliseconds;
 
 constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kMiB = 1024 * kKiB;
-constexpr std::uint64_t kTiB = 1024 * 1024 * kMiB;
+constexpr std::uint64_t kTiB = kMiB * kMiB;
 constexpr std::uint64_t kCountMax = INT64_MAX;  // what TOML's integers hold
 constexpr hours kDay(24);
-constexpr hours kYear(365 * 24);
+constexpr hours kYear(hours::rep{365} * 24);
 
 constexpr std::array<std::string_view, 2> kSteeringNames = {"auto", "hash"};
 constexpr std::array<std::string_view, 2> kSteeringLater = {"load", "health"};
@@ -197,6 +197,7 @@ bool is_later_key(std::string_view key) {
 
 std::string_view nearest_key(std::string_view key) {
   std::vector<std::string_view> keys;
+  keys.reserve(std::size(kSettings));
   for (const Setting& setting : kSettings) keys.push_back(setting.key);
   const std::string_view name = key.substr(key.rfind('.') + 1);  // npos + 1 is 0: the whole
   for (const std::string_view candidate : keys) {

@@ -2,7 +2,7 @@
 //
 //   master -> template   kForkWorker (+ the worker's channel end)
 //   template -> master   kLoaded | kFailed, then kForked | kForkFailed for each kForkWorker
-//   master -> worker     kStartWorker (+ one listening socket per address), later kDrain
+//   master -> worker     kStartWorker (+ one listening socket per address), later kOwnSlot, kDrain
 //   worker -> master     kReady | kFailed
 // A process that finds its channel closed knows that its master is gone.
 #pragma once
@@ -26,6 +26,7 @@ enum class MessageType : std::uint32_t {
   kStartWorker,
   kReady,
   kDrain,
+  kOwnSlot,  // no other process of this slot is left
 };
 
 // How far a process came before it failed.

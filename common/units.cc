@@ -45,8 +45,9 @@ constexpr Wording kSize = {kSizeUnits, "B, KiB, MiB, GiB or TiB", "B", "64KiB", 
 
 Result<std::uint64_t> parse(std::string_view text, const Wording& wording) {
   std::uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, number);
   if (error == std::errc::result_out_of_range) return fail(std::string(wording.too_large));
   if (error != std::errc()) {
     return fail(common::format("must be a whole number and a unit, for example \"{}\"", wording.example));

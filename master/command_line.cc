@@ -127,6 +127,7 @@ Parsed parse_words(const Words& words, const Verb* verb) {
 // The configuration that the options of one source ask for.
 std::vector<common::Override> overrides_of(const Parsed& parsed, Words& mistakes) {
   std::vector<common::Override> overrides;
+  overrides.reserve(kKeyOptions.size() + parsed.sets.size());
   for (std::size_t i = 0; i < kKeyOptions.size(); ++i) {
     const KeyOption& option = kKeyOptions[i];
     Words values = parsed.keys[i];
@@ -177,6 +178,7 @@ Parsed parse_environment(const std::string& text, Words& mistakes) {
 std::string mistyped_verb(const std::string& app_path) {
   if (app_path.find_first_of("/.") != std::string::npos) return "";
   std::vector<std::string_view> names;
+  names.reserve(kVerbs.size());
   for (const VerbName& verb : kVerbs) names.push_back(verb.name);
   const std::string_view suggestion = common::nearest(app_path, names);
   if (suggestion.empty()) return "";

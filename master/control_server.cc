@@ -22,7 +22,6 @@ constexpr common::RequestLimits kLimits{.request_line_max = 4096,
                                         .headers_max = 100,
                                         .body_max = ControlServer::kRequestBodyMax};
 constexpr std::size_t kReadBytes = 16 * 1024;
-constexpr int kAcceptsPerTurn = 8;  // the rest stays in the queue; the listener wakes us again
 
 void append_reply(std::string& output, const ControlReply& reply, common::BodySending sending,
                   common::ConnectionOption connection, const common::DateCache& date) {
@@ -31,9 +30,6 @@ void append_reply(std::string& output, const ControlReply& reply, common::BodySe
   common::append_response(output, {.status = reply.status, .fields = std::span(fields).first(count)}, reply.body,
                           sending, connection, date);
 }
-
-// accept(2): the connection that was to be accepted is gone, or only the call was interrupted.
-bool concerns_one_client(int errnum) { return errnum == ECONNABORTED || errnum == EINTR; }
 
 }  // namespace
 
@@ -61,25 +57,25 @@ bool ControlServer::owns(int fd) const {
 
 void ControlServer::on_event(int fd, std::uint32_t /*events*/, common::TimePoint now) {
   date_.update(std::time(nullptr));
-  if (fd == socket_->fd()) return accept_clients(now);
+  if (fd == socket_->fd()) return accept_client(now);
   const auto client = std::ranges::find_if(clients_, [fd](const Client& each) { return each.fd.get() == fd; });
   if (client != clients_.end()) proceed(client, now);
 }
 
 // ---- accepting
 
-void ControlServer::accept_clients(common::TimePoint now) {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    common::UniqueFd fd(accept4(socket_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (fd) {
-      add(std::move(fd), now);
-      continue;
-    }
-    if (errno == EAGAIN) return;
-    if (concerns_one_client(errno)) continue;
-    // Out of descriptors or memory: the queue stays, and with it the event. Make room, or look away for a while.
-    if (!drop_longest_idle()) return pause_accepting(now);
+// One in a turn: while more wait, the listener wakes us again. Trying until the queue is empty would not do: without
+// descriptors accept4(2) says EMFILE on an empty queue as well, and we would make room for nobody.
+void ControlServer::accept_client(common::TimePoint now) {
+  common::UniqueFd fd(accept4(socket_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (fd) return add(std::move(fd), now);
+  switch (errno) {
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED: return;  // concerned a client that is gone
   }
+  // Out of descriptors or memory: the queue stays, and with it the event. Make room, or look away for a while.
+  if (!drop_longest_idle()) pause_accepting(now);
 }
 
 void ControlServer::add(common::UniqueFd fd, common::TimePoint now) {

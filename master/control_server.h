@@ -26,7 +26,7 @@ namespace master {
 
 struct ControlReply {
   int status;
-  std::string body;        // JSON
+  std::string body;  // JSON
   std::string allow = {};  // the methods a 405 names: "GET, HEAD"; empty = no Allow field
 };
 
@@ -44,10 +44,10 @@ class ControlHandler {
 class ControlServer {
  public:
   static constexpr std::size_t kClientsMax = 32;  // one more takes the place of the longest idle one, or is told 503
-  static constexpr std::size_t kRequestBodyMax = 64 * 1024;                     // bytes
-  static constexpr common::Duration kPatience = std::chrono::seconds(10);       // for a request, and for its answer
-  static constexpr common::Duration kIdleMax = std::chrono::seconds(60);        // between requests
-  static constexpr common::Duration kLingerMax = std::chrono::seconds(1);       // for the client to end, too
+  static constexpr std::size_t kRequestBodyMax = 64 * 1024;  // bytes
+  static constexpr common::Duration kPatience = std::chrono::seconds(10);  // for a request, and for its answer
+  static constexpr common::Duration kIdleMax = std::chrono::seconds(60);  // between requests
+  static constexpr common::Duration kLingerMax = std::chrono::seconds(1);  // for the client to end, too
   static constexpr common::Duration kAcceptPause = std::chrono::milliseconds(100);  // when out of descriptors
 
   // References outlive the server.
@@ -70,11 +70,11 @@ class ControlServer {
    *     `-- its end, idle for too long --> kClosed <---------'  broken, too slow, last answer sent
    */
   enum class State : std::uint8_t {
-    kIdle,       // nothing of a request is here
-    kReading,    // a part of a request is here
-    kSending,    // an answer is not sent yet, or more requests have been read already
+    kIdle,  // nothing of a request is here
+    kReading,  // a part of a request is here
+    kSending,  // an answer is not sent yet, or more requests have been read already
     kLingering,  // our side is ended; what still comes is thrown away, so that the answer is not lost to a reset
-    kClosed,     // to be dropped before the turn ends
+    kClosed,  // to be dropped before the turn ends
   };
   enum class Fate : std::uint8_t { kStays, kCloses, kLingers };  // once the output is sent
   enum class Peer : std::uint8_t { kThere, kGone };
@@ -87,9 +87,9 @@ class ControlServer {
     common::TimePoint deadline;
     std::uint32_t watched;  // what the poller was told
     common::RequestParser parser;
-    std::string input;      // read, but not parsed; empty in kIdle and kReading
+    std::string input;  // read, but not parsed; empty in kIdle and kReading
     std::string output;
-    std::size_t sent = 0;   // of output
+    std::size_t sent = 0;  // of output
   };
   using Clients = std::list<Client>;
 
@@ -97,7 +97,7 @@ class ControlServer {
       : socket_(&socket), poller_(&poller), handler_(&handler) {}
   static common::Duration patience_of(State state);
 
-  void accept_clients(common::TimePoint now);
+  void accept_client(common::TimePoint now);
   void add(common::UniqueFd fd, common::TimePoint now);
   void pause_accepting(common::TimePoint now);
   bool drop_longest_idle();

@@ -31,7 +31,7 @@ Result<void> make_parent(const std::filesystem::path& path) {
   const std::string directory = path.parent_path().string();
   if (mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST) return {};
   const int errnum = errno;
-  struct stat found {};
+  struct stat found{};
   // On a read-only file system even a directory that exists is answered with EROFS.
   if (stat(directory.c_str(), &found) == 0 && S_ISDIR(found.st_mode)) return {};
   return refuse(path.string(), common::format("mkdir {}: {}", directory, common::errno_text(errnum)), errnum);
@@ -43,8 +43,9 @@ Result<common::Address> address_of(const std::string& path) {
   const std::string absolute = std::filesystem::absolute(path, error).string();
   if (path.empty() || error) return refuse(path, "that is not a path", EINVAL);
   if (absolute.size() > common::kUnixPathMax) {
-    return refuse(absolute, common::format("the path has {} bytes, the kernel allows {}", absolute.size(),
-                                           common::kUnixPathMax), ENAMETOOLONG);
+    return refuse(absolute,
+                  common::format("the path has {} bytes, the kernel allows {}", absolute.size(), common::kUnixPathMax),
+                  ENAMETOOLONG);
   }
   auto address = common::Address::parse("unix:" + absolute);
   if (!address) return refuse(absolute, address.error().message, EINVAL);

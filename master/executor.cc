@@ -99,10 +99,21 @@ void Master::kill_worker(const action::Kill& order) {
 }
 
 void Master::forget(WorkerId id) {
-  if (WorkerEntry* entry = workers_.find(id); entry != nullptr && entry->channel) {
-    poller_.forget(entry->channel.fd());
-  }
+  WorkerEntry* entry = workers_.find(id);
+  if (entry == nullptr) return;
+  const SlotIndex slot = entry->slot;
+  if (entry->channel) poller_.forget(entry->channel.fd());
   workers_.remove(id);
+  tell_owner(slot);
+}
+
+// A worker that is alone in its slot may wait for connections exclusively.
+void Master::tell_owner(SlotIndex slot) {
+  WorkerEntry* owner = workers_.find_alone(slot);
+  if (owner == nullptr || owner->progress != WorkerEntry::Progress::kReady || !owner->channel) return;
+  common::Message message;
+  message.type = common::MessageType::kOwnSlot;
+  if (owner->channel.send(message)) owner->progress = WorkerEntry::Progress::kOwnsSlot;
 }
 
 void Master::open_slot(SlotIndex slot) {

@@ -36,7 +36,7 @@ std::uint16_t port_of(const Address& address) {
 std::string_view fix_of(const Address& address, int errnum) {
   const bool is_tcp = address.kind == AddressKind::kTcp;
   switch (errnum) {
-    case EADDRINUSE: return "; it is in use by another process: stop that one (ss -ltnxp shows it) or choose another --bind";
+    case EADDRINUSE: return "; in use by another process: stop it (ss -ltnxp shows which) or choose another --bind";
     case EACCES:
       return is_tcp ? "; ports below net.ipv4.ip_unprivileged_port_start need root or CAP_NET_BIND_SERVICE"
                     : "; the directory must be writable for the supervisor's user";
@@ -45,8 +45,8 @@ std::string_view fix_of(const Address& address, int errnum) {
     case EADDRNOTAVAIL: return "; no interface of this host has that address";
     case EAFNOSUPPORT: return "; the kernel has this address family turned off";
     case EMFILE: return "; raise the open files limit (ulimit -n, LimitNOFILE=) or use fewer workers";
-    default: return "";
   }
+  return "";
 }
 
 std::unexpected<common::Error> explain(const Address& address, std::string_view reason, int errnum) {

@@ -19,7 +19,7 @@ namespace {
 sigset_t master_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}) {
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGALRM, SIGCHLD}) {
     sigaddset(&set, signal);
   }
   return set;
@@ -133,7 +133,7 @@ void Master::on_signal(int signal) {
     case SIGUSR2:
       return common::log(common::LogLevel::kWarn, "reload and upgrade are not available in this version; signal ignored",
                          {{"signal", "SIG" + std::string(sigabbrev_np(signal))}});
-    default: return;  // CHLD: reap_children() looks at every turn; WINCH: ignored
+    default: return;  // CHLD: reap_children() looks at every turn; the others are ignored
   }
 }
 
@@ -207,6 +207,7 @@ void Master::on_template_message(const common::Message& message) {
     case common::MessageType::kForkWorker:
     case common::MessageType::kStartWorker:
     case common::MessageType::kReady:
+    case common::MessageType::kOwnSlot:
     case common::MessageType::kDrain: return;  // not a template's to say
   }
 }
@@ -245,8 +246,11 @@ void Master::read_worker_channel(WorkerId id) {
     if (message->message.type == common::MessageType::kFailed) entry->last_words = last_words_of(message->message);
     if (message->message.type == common::MessageType::kReady) {
       entry->pid = message->message.pid;
+      entry->progress = WorkerEntry::Progress::kReady;
       common::log(common::LogLevel::kInfo, "worker ready", {{"slot", entry->slot}, {"pid", entry->pid}});
+      const SlotIndex slot = entry->slot;
       feed(event::WorkerReady{id, entry->pid});
+      tell_owner(slot);
     }
   }
 }

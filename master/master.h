@@ -85,6 +85,7 @@ class Master final : public ServiceView, public ServiceOrders {
   void spawn(const action::Spawn& spawn);
   void kill_worker(const action::Kill& kill);
   void forget(WorkerId id);
+  void tell_owner(SlotIndex slot);
   void report_ready();
   void open_slot(SlotIndex slot);
 

@@ -25,7 +25,7 @@ std::string path_of(const common::Address& address) {
 }  // namespace
 
 common::Result<PathState> inspect_path(const common::Address& address) {
-  struct stat file {};
+  struct stat file{};
   if (lstat(path_of(address).c_str(), &file) < 0) {
     if (errno == ENOENT) return PathState{.kind = Kind::kFree};
     return common::fail_errno("stat", errno);
@@ -49,8 +49,8 @@ common::Result<PathState> inspect_path(const common::Address& address) {
     case EPERM:
     case EPROTOTYPE:  // a datagram socket
       return PathState{.kind = Kind::kTaken};
-    default: return common::fail_errno("connect", errno);
   }
+  return common::fail_errno("connect", errno);
 }
 
 common::Result<common::OwnedPath> bind_path(int fd, const common::Address& address, PathState state, mode_t mode) {

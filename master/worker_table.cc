@@ -43,4 +43,14 @@ WorkerEntry* WorkerTable::find_pid(pid_t pid) {
   return nullptr;
 }
 
+WorkerEntry* WorkerTable::find_alone(SlotIndex slot) {
+  WorkerEntry* alone = nullptr;
+  for (auto& [id, entry] : entries_) {
+    if (entry.slot != slot) continue;
+    if (alone != nullptr) return nullptr;
+    alone = &entry;
+  }
+  return alone;
+}
+
 }  // namespace master

@@ -23,6 +23,7 @@ struct WorkerEntry {
   std::uint32_t record = 0;  // in the scoreboard; freed with the entry
   pid_t pid = 0;             // 0 = not told yet
   common::Channel channel;
+  enum class Progress { kStarting, kReady, kOwnsSlot } progress = Progress::kStarting;
   std::optional<LastWords> last_words;
   SampleWindow window{1};
   ProcessSample sample{};  // the latest
@@ -38,6 +39,8 @@ class WorkerTable {
 
   WorkerEntry* find(WorkerId id);
   WorkerEntry* find_pid(pid_t pid);
+  // The only process there is of a slot; null if there are several or none.
+  WorkerEntry* find_alone(SlotIndex slot);
   common::WorkerGauges& gauges(const WorkerEntry& entry) { return scoreboard_.record(entry.record); }
 
   auto begin() { return entries_.begin(); }

@@ -46,7 +46,7 @@ std::uint32_t HttpServer::in_flight() const {
 
 std::optional<common::TimePoint> HttpServer::next_deadline() const {
   const auto connections = table_.next_deadline();
-  const auto accepts = acceptor_.resume_at();
+  const auto accepts = acceptor_.next_deadline();
   if (!connections || !accepts) return connections ? connections : accepts;
   return std::min(*connections, *accepts);
 }

@@ -22,7 +22,7 @@
 namespace worker {
 
 enum class Repeat { kOnce, kMultishot };
-enum class Op : std::uint8_t { kAccept, kReceive, kSend, kClose, kCancel, kChannel, kSignal };
+enum class Op : std::uint8_t { kAccept, kReceive, kSend, kClose, kCancel, kChannel, kSignal, kListener };
 
 // Which operation of which object: `index` is a connection or a listener.
 struct Tag {

@@ -174,6 +174,7 @@ void WorkerProcess::loop() {
 void WorkerProcess::dispatch(const Completion& completion, common::TimePoint now) {
   switch (completion.tag.op) {
     case Op::kAccept: return server_->on_accept(completion, now);
+    case Op::kListener: return acceptor_->on_readable(completion);
     case Op::kReceive: return server_->on_receive(completion, now);
     case Op::kSend: return server_->on_send(completion, now);
     case Op::kChannel: return on_channel(now);
@@ -195,6 +196,7 @@ void WorkerProcess::on_channel(common::TimePoint now) {
   }
   if (auto* message = std::get_if<common::Received>(&*received)) {
     if (message->message.type == common::MessageType::kDrain) drain(now);
+    if (message->message.type == common::MessageType::kOwnSlot) acceptor_->own_slot(now);
   }
   ring_->arm_readable(launch_.channel.fd(), {.op = Op::kChannel, .index = 0});
 }

@@ -13,6 +13,6 @@ function(supervisor_add_app name)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
   if(NOT CMAKE_CXX_STANDARD)
-    target_compile_features(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:cxx_std_20>)
+    set_target_properties(${name} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
   endif()
 endfunction()
