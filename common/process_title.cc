@@ -44,8 +44,10 @@ void process_title_set(std::string_view title) {
   if (area_bytes == 0) return;
   const std::size_t length = std::min(title.size(), area_bytes - 1);
   std::memcpy(area, title.data(), length);
-  // The end of the arguments must be a NUL, or proc(5) shows what follows as well.
   std::memset(area + length, 0, std::max(arguments_bytes, length + 1) - length);
+  // Where the arguments end in something else than a NUL, /proc/PID/cmdline is one string up to the first NUL
+  // (Linux, fs/proc/base.c); else it would be the whole area with all its NULs.
+  if (length + 1 < arguments_bytes) area[arguments_bytes - 1] = '.';
 }
 
 }  // namespace common

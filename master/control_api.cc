@@ -9,7 +9,11 @@
 namespace master {
 namespace {
 
-ControlReply error(int status, const std::string& text) { return {status, Json{{"error", text}}.dump() + "\n"}; }
+ControlReply wrong_method(const std::string& path, const std::string& allowed) {
+  ControlReply reply = control_error(405, path + " needs " + allowed);
+  reply.allow = allowed;
+  return reply;
+}
 
 std::optional<std::uint32_t> number(const std::map<std::string, std::string>& query, const std::string& key) {
   const auto found = query.find(key);
@@ -28,25 +32,25 @@ ControlReply ControlApi::handle(std::string_view method, std::string_view path,
   const bool get = method == "GET" || method == "HEAD";
   const bool post = method == "POST";
   if (path == "/status") {
-    return get ? ControlReply{200, view_.status(common::Clock::now()).dump() + "\n"} : error(405, "/status needs GET");
+    return get ? ControlReply{200, view_.status(common::Clock::now()).dump() + "\n"} : wrong_method("/status", "GET, HEAD");
   }
-  if (path == "/recycle") return post ? recycle(query) : error(405, "/recycle needs POST");
-  if (path == "/scale") return post ? scale(query) : error(405, "/scale needs POST");
-  if (path == "/stop") return post ? stop(query) : error(405, "/stop needs POST");
-  return error(404, "no such path; there are GET /status, POST /recycle, POST /scale and POST /stop");
+  if (path == "/recycle") return post ? recycle(query) : wrong_method("/recycle", "POST");
+  if (path == "/scale") return post ? scale(query) : wrong_method("/scale", "POST");
+  if (path == "/stop") return post ? stop(query) : wrong_method("/stop", "POST");
+  return control_error(404, "no such path; there are GET /status, POST /recycle, POST /scale and POST /stop");
 }
 
 ControlReply ControlApi::recycle(const std::map<std::string, std::string>& query) {
   const auto slot = number(query, "slot");
-  if (!slot) return error(400, "slot: a number is needed, as in /recycle?slot=0");
-  if (!orders_.recycle(*slot)) return error(409, "slot " + std::to_string(*slot) + ": no worker serves there now");
+  if (!slot) return control_error(400, "slot: a number is needed, as in /recycle?slot=0");
+  if (!orders_.recycle(*slot)) return control_error(409, "slot " + std::to_string(*slot) + ": no worker serves there now");
   return {202, Json{{"recycle", "queued"}, {"slot", *slot}}.dump() + "\n"};
 }
 
 ControlReply ControlApi::scale(const std::map<std::string, std::string>& query) {
   const auto workers = number(query, "workers");
   if (!workers || *workers < 1 || *workers > common::kWorkersMax) {
-    return error(400, "workers: a number from 1 to " + std::to_string(common::kWorkersMax) +
+    return control_error(400, "workers: a number from 1 to " + std::to_string(common::kWorkersMax) +
                           " is needed, as in /scale?workers=4");
   }
   orders_.scale(*workers);
@@ -60,7 +64,7 @@ ControlReply ControlApi::stop(const std::map<std::string, std::string>& query) {
   } else if (how->second == "quick") {
     orders_.stop(StopKind::kQuick);
   } else {
-    return error(400, "how: graceful or quick");
+    return control_error(400, "how: graceful or quick");
   }
   return {202, Json{{"stop", "begun"}}.dump() + "\n"};
 }

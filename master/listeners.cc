@@ -211,6 +211,7 @@ void Listeners::close_slot(SlotIndex slot) {
 
 std::vector<int> Listeners::sockets_of(SlotIndex slot) const {
   std::vector<int> fds;
+  fds.reserve(listeners_.size());
   for (const Listener& listener : listeners_) {
     const std::size_t index = listener.address.kind == AddressKind::kTcp ? slot : 0;
     if (index < listener.sockets.size()) fds.push_back(listener.sockets[index].get());
@@ -220,6 +221,7 @@ std::vector<int> Listeners::sockets_of(SlotIndex slot) const {
 
 std::vector<ListenerView> Listeners::views() const {
   std::vector<ListenerView> views;
+  views.reserve(listeners_.size());
   for (const Listener& listener : listeners_) {
     views.push_back({.address = listener.address.text(), .sockets = listener.sockets.size()});
   }

@@ -43,8 +43,7 @@ class Listeners {
   common::Result<void> open_slot(SlotIndex slot);  // the next one
   void close_slot(SlotIndex slot);                 // the highest one
 
-  // One per address, borrowed: the slot's own TCP socket, or the shared one. They are blocking: with O_NONBLOCK an
-  // accept by io_uring would fail with EAGAIN instead of waiting. The master never accepts on them.
+  // One per address, borrowed: the slot's own TCP socket, or the shared one. The master never accepts on them.
   std::vector<int> sockets_of(SlotIndex slot) const;
   std::vector<ListenerView> views() const;
   std::vector<common::OwnedPath> owned_paths() const;

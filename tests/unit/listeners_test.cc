@@ -147,7 +147,6 @@ TEST(Listeners, GiveConnectionsNoDelayAndDoNotSurviveExec) {
   const UniqueFd accepted(::accept(listener, nullptr, nullptr));
   EXPECT_EQ(option_of(accepted.get(), IPPROTO_TCP, TCP_NODELAY), 1);
   EXPECT_EQ(::fcntl(listener, F_GETFD), FD_CLOEXEC);
-  EXPECT_EQ(::fcntl(listener, F_GETFL) & O_NONBLOCK, 0);
 }
 
 TEST(Listeners, LeaveIpv4ToOthersWhenTheyAreIpv6) {
