@@ -13,7 +13,7 @@ namespace common {
 
 }  // namespace common
 
-#define CHECK(expression)                                                       \
-  do {                                                                          \
-    if (!(expression)) common::check_failed(#expression, __FILE__, __LINE__);   \
+#define CHECK(expression)                                                     \
+  do {                                                                        \
+    if (!(expression)) common::check_failed(#expression, __FILE__, __LINE__); \
   } while (false)

@@ -110,6 +110,6 @@ struct Config {
 
 inline constexpr std::uint32_t kWorkersMax = 512;
 inline constexpr std::uint32_t kBindMax = 64;                // addresses; SCM_RIGHTS carries at most 253 (unix(7))
-inline constexpr std::uint64_t kOpenFilesCap = 1'048'576;    // programs that size tables by the limit eat memory beyond
+inline constexpr std::uint64_t kOpenFilesCap = 1'048'576;  // programs that size tables by the limit eat memory beyond
 
 }  // namespace common

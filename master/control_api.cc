@@ -32,7 +32,8 @@ ControlReply ControlApi::handle(std::string_view method, std::string_view path,
   const bool get = method == "GET" || method == "HEAD";
   const bool post = method == "POST";
   if (path == "/status") {
-    return get ? ControlReply{200, view_.status(common::Clock::now()).dump() + "\n"} : wrong_method("/status", "GET, HEAD");
+    return get ? ControlReply{200, view_.status(common::Clock::now()).dump() + "\n"}
+               : wrong_method("/status", "GET, HEAD");
   }
   if (path == "/recycle") return post ? recycle(query) : wrong_method("/recycle", "POST");
   if (path == "/scale") return post ? scale(query) : wrong_method("/scale", "POST");
@@ -43,7 +44,8 @@ ControlReply ControlApi::handle(std::string_view method, std::string_view path,
 ControlReply ControlApi::recycle(const std::map<std::string, std::string>& query) {
   const auto slot = number(query, "slot");
   if (!slot) return control_error(400, "slot: a number is needed, as in /recycle?slot=0");
-  if (!orders_.recycle(*slot)) return control_error(409, "slot " + std::to_string(*slot) + ": no worker serves there now");
+  if (!orders_.recycle(*slot))
+    return control_error(409, "slot " + std::to_string(*slot) + ": no worker serves there now");
   return {202, Json{{"recycle", "queued"}, {"slot", *slot}}.dump() + "\n"};
 }
 
@@ -51,7 +53,7 @@ ControlReply ControlApi::scale(const std::map<std::string, std::string>& query) 
   const auto workers = number(query, "workers");
   if (!workers || *workers < 1 || *workers > common::kWorkersMax) {
     return control_error(400, "workers: a number from 1 to " + std::to_string(common::kWorkersMax) +
-                          " is needed, as in /scale?workers=4");
+                                  " is needed, as in /scale?workers=4");
   }
   orders_.scale(*workers);
   return {202, Json{{"workers", *workers}}.dump() + "\n"};

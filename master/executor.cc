@@ -75,8 +75,7 @@ void Master::spawn(const action::Spawn& order) {
   };
   auto channel = common::Channel::create_pair();
   if (!channel) return fail(channel.error().message);
-  WorkerEntry* entry = workers_.add(order.worker, order.slot, std::move(channel->first),
-                                    parts_.config.recycle.samples);
+  WorkerEntry* entry = workers_.add(order.worker, order.slot, std::move(channel->first), parts_.config.recycle.samples);
   if (entry == nullptr) return fail("every scoreboard record is taken: too many workers are still draining");
   if (auto watched = poller_.watch(entry->channel.fd(), EPOLLIN); !watched) return fail(watched.error().message);
 

@@ -54,15 +54,15 @@ int run(common::Config config, const master::Environment& environment, std::vect
 
   auto open_files = master::raise_open_files(config.limits.open_files);
   if (!open_files) return cannot_start(open_files.error().message);
-  const master::ConnectionBudget budget =
-      master::decide_connections({.open_files_soft = open_files->soft,
-                                  .reserve = config.limits.open_files_reserve,
-                                  .configured = config.limits.connections});
+  const master::ConnectionBudget budget = master::decide_connections({.open_files_soft = open_files->soft,
+                                                                      .reserve = config.limits.open_files_reserve,
+                                                                      .configured = config.limits.connections});
   for (const auto& warning : {open_files->warning, budget.warning}) {
     if (warning) common::log(common::LogLevel::kWarn, *warning);
   }
   if (config.workers.count == 0) config.workers.count = master::usable_cpus();
-  if (const auto refused = master::refuse_open_files(open_files->soft, config.workers.count, config.listen.bind.size())) {
+  if (const auto refused =
+          master::refuse_open_files(open_files->soft, config.workers.count, config.listen.bind.size())) {
     return cannot_start(*refused);
   }
   common::log(common::LogLevel::kInfo, "starting",

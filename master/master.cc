@@ -19,7 +19,8 @@ namespace {
 sigset_t master_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGALRM, SIGCHLD}) {
+  for (const int signal :
+       {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGALRM, SIGCHLD}) {
     sigaddset(&set, signal);
   }
   return set;
@@ -122,19 +123,16 @@ void Master::on_signals() {
 
 void Master::on_signal(int signal) {
   const std::uint32_t wanted = supervision_.workers_wanted();
-  switch (signal) {
-    case SIGTERM: return stop(StopKind::kGraceful);
-    case SIGINT:
-    case SIGQUIT: return stop(StopKind::kQuick);
-    case SIGTTIN: return scale(wanted + 1);
-    case SIGTTOU: return scale(wanted > 1 ? wanted - 1 : 1);
-    case SIGUSR1: return common::log(common::LogLevel::kInfo, "USR1: the log is standard error, nothing to reopen");
-    case SIGHUP:
-    case SIGUSR2:
-      return common::log(common::LogLevel::kWarn, "reload and upgrade are not available in this version; signal ignored",
-                         {{"signal", "SIG" + std::string(sigabbrev_np(signal))}});
-    default: return;  // CHLD: reap_children() looks at every turn; the others are ignored
+  if (signal == SIGTERM) stop(StopKind::kGraceful);
+  if (signal == SIGINT || signal == SIGQUIT) stop(StopKind::kQuick);
+  if (signal == SIGTTIN) scale(wanted + 1);
+  if (signal == SIGTTOU) scale(wanted > 1 ? wanted - 1 : 1);
+  if (signal == SIGUSR1) common::log(common::LogLevel::kInfo, "USR1: the log is standard error, nothing to reopen");
+  if (signal == SIGHUP || signal == SIGUSR2) {
+    common::log(common::LogLevel::kWarn, "reload and upgrade are not available in this version; signal ignored",
+                {{"signal", "SIG" + std::string(sigabbrev_np(signal))}});
   }
+  // CHLD: reap_children() looks at every turn. WINCH and ALRM mean nothing to us, and must not end us.
 }
 
 void Master::reap_children() {
@@ -156,11 +154,11 @@ void Master::on_child_ended(pid_t pid, int wait_status) {
 
 void Master::on_template_ended(int wait_status) {
   read_template_channel();
-  const std::string reason = template_last_words_ ? template_last_words_->text
-                             : template_phase_ == TemplatePhase::kLoading
-                                 ? "the process was " + describe_wait_status(wait_status) + " while it loaded " +
-                                       parts_.config.app_path
-                                 : "the template " + describe_wait_status(wait_status);
+  const std::string reason =
+      template_last_words_ ? template_last_words_->text
+      : template_phase_ == TemplatePhase::kLoading
+          ? "the process was " + describe_wait_status(wait_status) + " while it loaded " + parts_.config.app_path
+          : "the template " + describe_wait_status(wait_status);
   template_pid_ = 0;
   if (template_channel_) poller_.forget(template_channel_.fd());
   template_channel_ = common::Channel();

@@ -22,10 +22,12 @@ Wording wording_of(NoteKind kind) {
     case NoteKind::kReplacementStarted: return {kInfo, "recycling: a replacement starts"};
     case NoteKind::kReplacementDone: return {kInfo, "recycled: the replacement serves, the old worker drains"};
     case NoteKind::kReplacementPostponed: return {kInfo, "recycle postponed: the template went away"};
-    case NoteKind::kReplacementAbandoned: return {kWarn, "recycle abandoned: the replacement failed, the old one stays"};
+    case NoteKind::kReplacementAbandoned:
+      return {kWarn, "recycle abandoned: the replacement failed, the old one stays"};
     case NoteKind::kRecycleRefused: return {kWarn, "recycle refused: no worker serves in this slot"};
     case NoteKind::kDrainTimedOut: return {kWarn, "worker did not drain in workers.stop_timeout, killing it"};
-    case NoteKind::kUnkillable: return {kError, "worker does not die of SIGKILL (stuck in the kernel), going on without"};
+    case NoteKind::kUnkillable:
+      return {kError, "worker does not die of SIGKILL (stuck in the kernel), going on without"};
     case NoteKind::kTemplateRestart: return {kError, "template lost, starting another"};
     case NoteKind::kTemplateSilent: return {kError, "template did not fork in time, killing it"};
     case NoteKind::kScaled: return {kInfo, "scaled"};
@@ -53,8 +55,8 @@ void log_note(const action::Note& note) {
     case NoteKind::kSuccessorTakesOver:
     case NoteKind::kLeaverCrashed: return common::log(level, text, {{"slot", note.slot}, {"reason", note.text}});
     case NoteKind::kReplacementAbandoned:
-      return common::log(
-          level, text, {{"slot", note.slot}, {"recycle", reason}, {"delay_ms", delay_ms}, {"reason", note.text}});
+      return common::log(level, text,
+                         {{"slot", note.slot}, {"recycle", reason}, {"delay_ms", delay_ms}, {"reason", note.text}});
     case NoteKind::kReplacementQueued:
     case NoteKind::kReplacementStarted:
     case NoteKind::kReplacementDone:

@@ -36,8 +36,8 @@ std::optional<std::string> refuse_open_files(std::uint64_t soft, std::uint64_t w
 
 struct ConnectionFacts {
   std::uint64_t open_files_soft = 0;  // of a worker
-  std::uint64_t reserve = 0;          // limits.open_files_reserve: listeners, ring, channel, emergency descriptor
-  std::uint32_t configured = 0;       // limits.connections; 0 = "auto"
+  std::uint64_t reserve = 0;  // limits.open_files_reserve: listeners, ring, channel, emergency descriptor
+  std::uint32_t configured = 0;  // limits.connections; 0 = "auto"
 };
 
 struct ConnectionBudget {

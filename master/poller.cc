@@ -36,8 +36,8 @@ void Poller::forget(int fd) { CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, n
 std::span<const PollEvent> Poller::wait(std::optional<common::TimePoint> until, common::TimePoint now) {
   int timeout = -1;
   if (until) {
-    timeout = static_cast<int>(std::min<std::int64_t>(common::ceil_milliseconds(*until - now),
-                                                      std::numeric_limits<int>::max()));
+    timeout = static_cast<int>(
+        std::min<std::int64_t>(common::ceil_milliseconds(*until - now), std::numeric_limits<int>::max()));
   }
   std::array<epoll_event, kBatch> events;
   const int count = epoll_wait(epoll_.get(), events.data(), kBatch, timeout);

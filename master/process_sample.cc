@@ -17,7 +17,7 @@ std::string path_of(pid_t pid, const char* name) { return "/proc/" + std::to_str
 
 common::Result<std::uint64_t> count_fds(pid_t pid) {
   const std::string path = path_of(pid, "fd");
-  struct stat directory {};
+  struct stat directory{};
   if (stat(path.c_str(), &directory) < 0) return common::fail_errno("stat " + path, errno);
   // Since Linux 6.2 the size is the number of open descriptors; before, it is 0.
   if (directory.st_size > 0) return static_cast<std::uint64_t>(directory.st_size);

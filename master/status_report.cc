@@ -82,8 +82,9 @@ Json report_status(const StatusSources& sources, common::TimePoint now) {
                       {"connections_max", sources.connections_max}};
   report["listeners"] = Json::array();
   for (const ListenerView& listener : sources.listeners.views()) {
-    report["listeners"].push_back(
-        {{"address", listener.address}, {"sockets", listener.sockets}, {"steering", listener.sockets > 1 ? "hash" : "none"}});
+    report["listeners"].push_back({{"address", listener.address},
+                                   {"sockets", listener.sockets},
+                                   {"steering", listener.sockets > 1 ? "hash" : "none"}});
   }
   report["workers"] = report_workers(sources, now);
   const Counters& counters = sources.supervision.counters();

@@ -2,12 +2,12 @@
 #include "worker/access_log.h"
 
 #include <poll.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "common/http_policy.h"
 #include "common/json.h"
 
 namespace worker {
@@ -15,9 +15,7 @@ namespace {
 
 std::string_view find(const common::Request& request, std::string_view name) {
   for (const common::Field& field : request.headers) {
-    if (field.name.size() == name.size() && strncasecmp(field.name.data(), name.data(), name.size()) == 0) {
-      return field.value;
-    }
+    if (common::equals_ignoring_case(field.name, name)) return field.value;
   }
   return "-";
 }
@@ -60,8 +58,8 @@ void AccessLog::add(const common::Request& request, std::string_view peer, int s
   }
 }
 
-void AccessLog::add_combined(const common::Request& request, std::string_view peer, int status,
-                             std::size_t body_bytes, std::time_t now) {
+void AccessLog::add_combined(const common::Request& request, std::string_view peer, int status, std::size_t body_bytes,
+                             std::time_t now) {
   lines_ += host_of(peer);
   lines_ += " - - [" + formatted_time(now, "%d/%b/%Y:%H:%M:%S %z") + "] \"";
   append_escaped(lines_, request.method);

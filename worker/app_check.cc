@@ -49,10 +49,13 @@ common::Result<std::string> check_application(const common::Config& config) {
   if (!received) return std::unexpected(received.error());
   const auto* told = std::get_if<common::Received>(&*received);
   if (told == nullptr) {
-    const std::string end = WIFSIGNALED(wait_status) ? "was killed by SIG" + std::string(sigabbrev_np(WTERMSIG(wait_status)))
-                                                     : "exited with status " + std::to_string(WEXITSTATUS(wait_status));
-    return common::fail(config.app_path + ": the process " + end + " while it loaded the application; run it in a "
-                        "debugger: gdb --args supervisor check " + config.app_path);
+    const std::string end = WIFSIGNALED(wait_status)
+                                ? "was killed by SIG" + std::string(sigabbrev_np(WTERMSIG(wait_status)))
+                                : "exited with status " + std::to_string(WEXITSTATUS(wait_status));
+    return common::fail(config.app_path + ": the process " + end +
+                        " while it loaded the application; run it in a "
+                        "debugger: gdb --args supervisor check " +
+                        config.app_path);
   }
   const std::string text(told->message.text_view());
   if (told->message.type == common::MessageType::kFailed) return common::fail(text);

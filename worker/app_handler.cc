@@ -21,8 +21,7 @@ void AppHandler::handle(const common::Request& request, HttpSession& session) {
   gauges_.in_flight.store(before, std::memory_order_relaxed);
 }
 
-void AppHandler::on_answered(const common::Request& request, HttpSession& session, int status,
-                             std::size_t body_bytes) {
+void AppHandler::on_answered(const common::Request& request, HttpSession& session, int status, std::size_t body_bytes) {
   gauges_.requests.store(gauges_.requests.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (!access_log_.is_on()) return;
   session_ = &session;

@@ -19,8 +19,7 @@ class AppHandler final : public RequestHandler, private Exchange {
   AppHandler(Application& application, common::WorkerGauges& gauges, common::AccessLog access);
 
   void handle(const common::Request& request, HttpSession& session) override;
-  void on_answered(const common::Request& request, HttpSession& session, int status,
-                   std::size_t body_bytes) override;
+  void on_answered(const common::Request& request, HttpSession& session, int status, std::size_t body_bytes) override;
   // Once per turn of the loop.
   void flush_access_log();
 

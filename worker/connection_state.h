@@ -29,12 +29,12 @@
 namespace worker {
 
 enum class ConnectionState : std::uint8_t {
-  kHead,       // a request head is expected: total time since accept or since the first byte, so trickling does not help
-  kBody,       // a request body is expected; each kBodyProgress bytes earn a new deadline
-  kWriting,    // an answer is on its way; each completed send earns a new deadline
-  kIdle,       // keep-alive, nothing of a next request has arrived
+  kHead,  // a request head is expected: total time since accept or since the first byte, so trickling does not help
+  kBody,  // a request body is expected; each kBodyProgress bytes earn a new deadline
+  kWriting,  // an answer is on its way; each completed send earns a new deadline
+  kIdle,  // keep-alive, nothing of a next request has arrived
   kLingering,  // half-closed by us
-  kClosing,    // joins what is in flight, then closes
+  kClosing,  // joins what is in flight, then closes
 };
 inline constexpr std::size_t kConnectionStates = 6;
 
@@ -49,7 +49,7 @@ std::optional<common::Duration> patience(ConnectionState state, const common::Ti
 enum class Expiry {
   kAnswer408,  // it owes us a request it has begun, or never began on a new connection
   kHalfClose,  // it is between requests: FIN, then linger
-  kAbort,      // nothing we could say would arrive
+  kAbort,  // nothing we could say would arrive
 };
 Expiry expiry_of(ConnectionState state);
 

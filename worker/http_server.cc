@@ -239,8 +239,7 @@ void HttpServer::wait_for_input(Connection& connection, common::TimePoint now) {
 
 void HttpServer::arm_send(Connection& connection) {
   connection.sending = Connection::Sending::kYes;
-  ring_.arm_send(connection.fd, connection.session->sending().substr(connection.sent),
-                 tag_of(Op::kSend, connection));
+  ring_.arm_send(connection.fd, connection.session->sending().substr(connection.sent), tag_of(Op::kSend, connection));
 }
 
 void HttpServer::arm_receive(Connection& connection) {

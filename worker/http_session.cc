@@ -66,8 +66,7 @@ void HttpSession::consume(std::string_view bytes) {
         answer(!bytes.empty());
         parser_.next();
         break;
-      case common::RequestParser::Status::kRefused:
-        return refuse(parser_.refusal().status, parser_.refusal().reason);
+      case common::RequestParser::Status::kRefused: return refuse(parser_.refusal().status, parser_.refusal().reason);
     }
   }
   if (phase_ == Phase::kBetween && parser_.begun()) phase_ = Phase::kHead;
@@ -96,7 +95,8 @@ bool HttpSession::respond(int status, std::span<const common::Field> fields, std
   answer_ = Answer::kGiven;
   status_ = status;
   body_bytes_ = body.size();
-  common::append_response(output_, {.status = status, .fields = fields}, body, body_sending_, connection_, context_.date);
+  common::append_response(output_, {.status = status, .fields = fields}, body, body_sending_, connection_,
+                          context_.date);
   return true;
 }
 

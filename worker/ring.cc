@@ -15,7 +15,9 @@ namespace {
 
 constexpr int kBufferGroup = 0;
 
-std::uint64_t encode(Tag tag) { return static_cast<std::uint64_t>(tag.index) << 8 | static_cast<std::uint64_t>(tag.op); }
+std::uint64_t encode(Tag tag) {
+  return static_cast<std::uint64_t>(tag.index) << 8 | static_cast<std::uint64_t>(tag.op);
+}
 
 Tag decode(std::uint64_t data) {
   return {.op = static_cast<Op>(data & 0xff), .index = static_cast<std::uint32_t>(data >> 8)};
@@ -52,8 +54,8 @@ common::Result<std::unique_ptr<Ring>> Ring::create(const RingSettings& settings)
 
 common::Result<void> Ring::set_up() {
   io_uring_params params{};
-  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
-                 IORING_SETUP_CQSIZE;
+  params.flags =
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
   params.cq_entries = settings_.completions;
   if (const int error = io_uring_queue_init_params(settings_.submissions, &ring_, &params); error < 0) {
     ring_.ring_fd = -1;
@@ -160,11 +162,12 @@ std::optional<Completion> Ring::next() {
   if (io_uring_cq_ready(&ring_) == 0) return std::nullopt;
   io_uring_cqe* entry = nullptr;
   if (io_uring_peek_cqe(&ring_, &entry) != 0) return std::nullopt;
-  Completion completion{.tag = decode(entry->user_data),
-                        .result = entry->res,
-                        .more = (entry->flags & IORING_CQE_F_MORE) != 0 ? Completion::More::kYes : Completion::More::kNo,
-                        .data = {},
-                        .buffer = std::nullopt};
+  Completion completion{
+      .tag = decode(entry->user_data),
+      .result = entry->res,
+      .more = (entry->flags & IORING_CQE_F_MORE) != 0 ? Completion::More::kYes : Completion::More::kNo,
+      .data = {},
+      .buffer = std::nullopt};
   if ((entry->flags & IORING_CQE_F_BUFFER) != 0) {
     const auto id = static_cast<std::uint16_t>(entry->flags >> IORING_CQE_BUFFER_SHIFT);
     completion.buffer = id;
@@ -195,16 +198,19 @@ std::string explain_ring_error(int errnum, int sysctl, int seccomp) {
     return what + "the sysctl kernel.io_uring_disabled is 2; set it to 0 (sysctl -w kernel.io_uring_disabled=0)";
   }
   if ((errnum == EPERM || errnum == EACCES) && sysctl == 1) {
-    return what + "the sysctl kernel.io_uring_disabled is 1 (only members of kernel.io_uring_group may use it); set it "
-                  "to 0, or add the user to that group";
+    return what +
+           "the sysctl kernel.io_uring_disabled is 1 (only members of kernel.io_uring_group may use it); set it "
+           "to 0, or add the user to that group";
   }
   if ((errnum == EPERM || errnum == ENOSYS || errnum == EACCES) && seccomp != 0) {
-    return what + "a seccomp filter forbids it, as the default profile of Docker and containerd does; allow "
-                  "io_uring_setup, io_uring_enter and io_uring_register (docker run --security-opt seccomp=PROFILE)";
+    return what +
+           "a seccomp filter forbids it, as the default profile of Docker and containerd does; allow "
+           "io_uring_setup, io_uring_enter and io_uring_register (docker run --security-opt seccomp=PROFILE)";
   }
   if (errnum == ENOSYS) return what + "this kernel has no io_uring; Linux 6.1 or newer is needed";
   if (errnum == EINVAL) return what + "this kernel is too old; Linux 6.1 or newer is needed";
-  if (errnum == EMFILE || errnum == ENFILE) return what + "no descriptor is left for the ring; raise the open files limit";
+  if (errnum == EMFILE || errnum == ENFILE)
+    return what + "no descriptor is left for the ring; raise the open files limit";
   if (errnum == ENOMEM) return what + "no memory for the ring; raise the memory limit (or memlock, ulimit -l)";
   return what + "a security module may forbid it; look into the kernel log";
 }

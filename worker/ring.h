@@ -41,7 +41,7 @@ struct Completion {
 struct RingSettings {
   std::uint32_t submissions = 1024;  // a full queue is submitted early, nothing is lost
   std::uint32_t completions = 8192;  // past it the kernel keeps them aside (IORING_FEAT_NODROP)
-  std::uint16_t buffers = 256;       // a power of two; when all are in use receives end with ENOBUFS and are re-armed
+  std::uint16_t buffers = 256;  // a power of two; when all are in use receives end with ENOBUFS and are re-armed
   std::uint32_t buffer_bytes = 4096;
 };
 
@@ -53,11 +53,11 @@ class Ring {
   Ring& operator=(const Ring&) = delete;
 
   void arm_accept(int listener, Tag tag, Repeat repeat);  // results are new descriptors, close-on-exec
-  void arm_receive(int socket, Tag tag);   // multishot
+  void arm_receive(int socket, Tag tag);  // multishot
   void arm_send(int socket, std::string_view bytes, Tag tag);
   void arm_close(int fd, Tag tag);
   void arm_readable(int fd, Tag tag);  // one-shot poll
-  void arm_cancel(Tag victim);         // completes as Op::kCancel, and the victim with ECANCELED if it was armed
+  void arm_cancel(Tag victim);  // completes as Op::kCancel, and the victim with ECANCELED if it was armed
 
   // Submits, waits until something completed, `until` passed or a signal came, and returns.
   void turn(std::optional<common::TimePoint> until, common::TimePoint now);
@@ -78,7 +78,7 @@ class Ring {
   RingSettings settings_;
   io_uring ring_{};
   io_uring_buf_ring* buffer_ring_ = nullptr;  // mapped, page-aligned: the kernel reads it
-  std::span<char> buffer_memory_;             // mapped: settings_.buffers times settings_.buffer_bytes
+  std::span<char> buffer_memory_;  // mapped: settings_.buffers times settings_.buffer_bytes
 };
 
 // Why io_uring cannot be used here and what to do about it; empty if it can. Creates a ring and drops it.

@@ -39,7 +39,7 @@ void on_term(int) {
 
 void set_signals(const TemplateLaunch& launch) {
   launch_for_handler = &launch;
-  struct sigaction action {};
+  struct sigaction action{};
   sigemptyset(&action.sa_mask);
   action.sa_handler = SIG_IGN;
   for (const int ignored : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH}) {

@@ -67,8 +67,7 @@ void WorkerProcess::run() {
 }
 
 void WorkerProcess::set_up() {
-  const std::string name =
-      "worker " + std::to_string(launch_.slot) + " g" + std::to_string(launch_.generation);
+  const std::string name = "worker " + std::to_string(launch_.slot) + " g" + std::to_string(launch_.generation);
   common::process_title_set("supervisor: " + name);
   common::log_identity(name);
 
@@ -88,7 +87,8 @@ void WorkerProcess::set_up() {
   ring_ = std::move(*ring);
 
   if (auto started = launch_.application.worker_start(
-          {.size = sizeof(supervisor_worker_info), .slot = launch_.slot, .generation = launch_.generation}); !started) {
+          {.size = sizeof(supervisor_worker_info), .slot = launch_.slot, .generation = launch_.generation});
+      !started) {
     fail_start(common::Stage::kWorkerStart, started.error());
   }
 
@@ -178,9 +178,7 @@ void WorkerProcess::dispatch(const Completion& completion, common::TimePoint now
     case Op::kReceive: return server_->on_receive(completion, now);
     case Op::kSend: return server_->on_send(completion, now);
     case Op::kChannel: return on_channel(now);
-    case Op::kSignal:
-      ring_->arm_readable(signals_->fd(), completion.tag);
-      return on_wish(signals_->take(), now);
+    case Op::kSignal: ring_->arm_readable(signals_->fd(), completion.tag); return on_wish(signals_->take(), now);
     case Op::kClose:
     case Op::kCancel: return;
   }

@@ -1,9 +1,9 @@
 /* outside_c: an application in C whose project knows only the installed package. */
 #include <supervisor/app.h>
 
-static const supervisor_host *host;
+static const supervisor_host* host;
 
-static void handle(void *self, supervisor_request *request) {
+static void handle(void* self, supervisor_request* request) {
   (void)self;
   const supervisor_response response = {
       .size = sizeof response, .status = 200, .body = SUPERVISOR_STR("from outside\n")};
@@ -19,7 +19,7 @@ static const supervisor_app app = {
     .handle = handle,
 };
 
-const supervisor_app *supervisor_application(const supervisor_host *table) {
+const supervisor_app* supervisor_application(const supervisor_host* table) {
   host = table;
   return &app;
 }
