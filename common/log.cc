@@ -1,9 +1,12 @@
 // The log: rendering of lines, and the one door to spdlog.
 #include "common/log.h"
 
+#include <poll.h>
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -11,6 +14,30 @@
 
 namespace common {
 namespace {
+
+// Standard error, but never waiting for it: when nobody reads the pipe, lines are dropped, counted, and the next line
+// that gets through says how many. A master that waits for its log supervises nothing.
+class UnwaitingSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    if (poll(&ready, 1, 0) <= 0 || (ready.revents & POLLOUT) == 0) {
+      ++dropped_;
+      return;
+    }
+    if (dropped_ > 0) {
+      const std::string note = "supervisor: " + std::to_string(dropped_) + " log lines were dropped\n";
+      dropped_ = write(STDERR_FILENO, note.data(), note.size()) < 0 ? dropped_ : 0;
+    }
+    if (write(STDERR_FILENO, line.data(), line.size()) < 0) ++dropped_;
+  }
+  void flush_() override {}
+
+ private:
+  std::uint64_t dropped_ = 0;
+};
 
 struct LogState {
   LogFormat format = LogFormat::kText;
@@ -79,7 +106,7 @@ std::string render_json(std::string_view message, std::initializer_list<LogField
 void log_start(LogLevel level, LogFormat format) {
   LogState& current = state();
   current.format = format;
-  current.logger = std::make_shared<spdlog::logger>("supervisor", std::make_shared<spdlog::sinks::stderr_sink_st>());
+  current.logger = std::make_shared<spdlog::logger>("supervisor", std::make_shared<UnwaitingSink>());
   current.logger->set_level(spdlog_level(level));
   current.logger->flush_on(spdlog::level::trace);
   current.logger->set_pattern(format == LogFormat::kText ? "%Y-%m-%dT%H:%M:%S.%e%z %-7l %v"

@@ -2,7 +2,7 @@
 //
 // The only mutable global of the project. One thread per process logs; after fork() a child keeps the settings and
 // calls log_identity() to say who it is. A line is one write(2), so lines of several processes do not mix (pipe(7):
-// up to PIPE_BUF bytes are atomic).
+// up to PIPE_BUF bytes are atomic). Logging never blocks: what a full pipe does not take is dropped and counted.
 #pragma once
 
 #include <concepts>

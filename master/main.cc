@@ -1,4 +1,5 @@
 // The program: reads what is asked for, puts master and worker together, and leaves with the right exit code.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,15 @@ std::string variable(const char* name) {
 int cannot_start(const std::string& message) {
   common::log(common::LogLevel::kError, message);
   return kExitCannotStart;
+}
+
+// Started with one of them closed, the next socket would take its number, and the log would be written into it.
+void open_standard_streams() {
+  for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
+    if (fd <= STDERR_FILENO) continue;
+    close(fd);
+    return;
+  }
 }
 
 common::Result<std::vector<common::Address>> parse_addresses(const std::vector<std::string>& texts) {
@@ -138,6 +148,7 @@ int serve(const master::ServerCommand& command, const master::Environment& envir
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   std::vector<int> inherited = common::open_descriptors();
   const master::Environment environment{.supervisor_args = variable("SUPERVISOR_ARGS"),
                                         .runtime_directory = variable("RUNTIME_DIRECTORY"),

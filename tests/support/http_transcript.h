@@ -36,7 +36,7 @@ std::string transcript(std::string_view bytes, const common::RequestLimits& limi
   for (std::size_t offset = 0; offset < bytes.size();) {
     const std::size_t size = std::clamp<std::size_t>(piece_size(offset), 1, bytes.size() - offset);
     const auto piece = std::make_unique<char[]>(size);
-    std::copy_n(bytes.data() + offset, size, piece.get());
+    bytes.copy(piece.get(), size, offset);
     offset += size;
     for (std::string_view rest(piece.get(), size); !rest.empty();) {
       const auto [status, consumed] = parser.feed(rest);
