@@ -91,7 +91,10 @@ Result<std::variant<Received, ChannelEmpty, ChannelClosed>> Channel::receive(Wai
   received.fds = take_fds(header);
   // A process out of descriptors receives the message without them (unix(7)): say so instead of half-starting.
   if ((header.msg_flags & MSG_CTRUNC) != 0) return fail_errno("receive descriptors on a channel", EMFILE);
-  CHECK(static_cast<std::size_t>(length) > kFixedBytes && received.message.version == kMessageVersion);
+  // Not a CHECK: an application that closed a descriptor once too often may write into ours.
+  if (static_cast<std::size_t>(length) <= kFixedBytes || received.message.version != kMessageVersion) {
+    return fail("receive on a channel: not a message of ours; the application wrote into a descriptor it does not own");
+  }
   return received;
 }
 

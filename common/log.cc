@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <climits>
 #include <memory>
 
 #include "common/json.h"
@@ -27,9 +28,18 @@ class UnwaitingSink final : public spdlog::sinks::base_sink<spdlog::details::nul
       ++dropped_;
       return;
     }
+    // More than a pipe takes at once would wait for its reader, and mix with the lines of other processes.
+    if (line.size() > PIPE_BUF) {
+      line.resize(PIPE_BUF - 1);
+      line.push_back('\n');
+    }
     if (dropped_ > 0) {
       const std::string note = "supervisor: " + std::to_string(dropped_) + " log lines were dropped\n";
       dropped_ = write(STDERR_FILENO, note.data(), note.size()) < 0 ? dropped_ : 0;
+      if (poll(&ready, 1, 0) <= 0 || (ready.revents & POLLOUT) == 0) {
+        ++dropped_;
+        return;
+      }
     }
     if (write(STDERR_FILENO, line.data(), line.size()) < 0) ++dropped_;
   }

@@ -1,8 +1,9 @@
 // The log: one line per event on standard error, as text or JSON, each with named fields.
 //
-// The only mutable global of the project. One thread per process logs; after fork() a child keeps the settings and
-// calls log_identity() to say who it is. A line is one write(2), so lines of several processes do not mix (pipe(7):
-// up to PIPE_BUF bytes are atomic). Logging never blocks: what a full pipe does not take is dropped and counted.
+// The one mutable global beside what signal handlers and the C interface need. One thread per process logs; after
+// fork() a child keeps the settings and calls log_identity() to say who it is. A line is one write(2), so lines of
+// several processes do not mix (pipe(7): up to PIPE_BUF bytes are atomic). Logging never waits: what a full pipe does
+// not take is dropped and counted.
 #pragma once
 
 #include <concepts>

@@ -32,7 +32,9 @@ ControlReply ControlApi::handle(std::string_view method, std::string_view path,
   const bool get = method == "GET" || method == "HEAD";
   const bool post = method == "POST";
   if (path == "/status") {
-    return get ? ControlReply{200, view_.status(common::Clock::now()).dump() + "\n"}
+    return get ? ControlReply{200,
+                              view_.status(common::Clock::now()).dump(-1, ' ', false, Json::error_handler_t::replace) +
+                                  "\n"}
                : wrong_method("/status", "GET, HEAD");
   }
   if (path == "/recycle") return post ? recycle(query) : wrong_method("/recycle", "POST");

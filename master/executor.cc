@@ -28,10 +28,9 @@ void Master::execute(const Action& action) {
                  [this](const action::Drain& drain) {
                    common::Message message;
                    message.type = common::MessageType::kDrain;
-                   // A worker that cannot be told is dying; waitpid will say so, or its drain deadline.
-                   if (WorkerEntry* entry = workers_.find(drain.worker); entry != nullptr && entry->channel) {
-                     [[maybe_unused]] const auto told = entry->channel.send(message);
-                   }
+                   WorkerEntry* entry = workers_.find(drain.worker);
+                   if (entry == nullptr || (entry->channel && entry->channel.send(message))) return;
+                   if (entry->pid > 0) kill(entry->pid, SIGTERM);  // its channel is broken; TERM says the same
                  },
                  [this](const action::Kill& order) { kill_worker(order); },
                  [this](const action::Forget& order) { forget(order.worker); },
@@ -61,7 +60,9 @@ void Master::start_template() {
   }
   template_pid_ = pid;
   template_channel_ = std::move(channel->first);
-  CHECK(poller_.watch(template_channel_.fd(), EPOLLIN).has_value());
+  if (poller_.watch(template_channel_.fd(), EPOLLIN)) return;
+  stop_template(SIGKILL);  // deaf to it we cannot go on; waitpid tells the rest
+  template_channel_ = common::Channel();
 }
 
 void Master::stop_template(int signal) {
@@ -73,11 +74,16 @@ void Master::spawn(const action::Spawn& order) {
     pending_.push_back(event::SpawnFailed{order.worker, std::move(reason)});
     forget(order.worker);
   };
+  // Whoever ended while no fork was pending was no worker; its number may be the next worker's.
+  if (workers_.find_pid(0) == nullptr) strangers_.fill({});
   auto channel = common::Channel::create_pair();
   if (!channel) return fail(channel.error().message);
   WorkerEntry* entry = workers_.add(order.worker, order.slot, std::move(channel->first), parts_.config.recycle.samples);
   if (entry == nullptr) return fail("every scoreboard record is taken: too many workers are still draining");
-  if (auto watched = poller_.watch(entry->channel.fd(), EPOLLIN); !watched) return fail(watched.error().message);
+  if (auto watched = poller_.watch(entry->channel.fd(), EPOLLIN); !watched) {
+    entry->channel = common::Channel();  // forget() takes back only what is watched
+    return fail(watched.error().message);
+  }
 
   common::Message fork_worker;
   fork_worker.type = common::MessageType::kForkWorker;

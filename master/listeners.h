@@ -42,6 +42,7 @@ class Listeners {
 
   common::Result<void> open_slot(SlotIndex slot);  // the next one
   void close_slot(SlotIndex slot);                 // the highest one
+  void close_all();                                // for good
 
   // One per address, borrowed: the slot's own TCP socket, or the shared one. The master never accepts on them.
   std::vector<int> sockets_of(SlotIndex slot) const;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 
@@ -70,7 +71,7 @@ int run(common::Config config, const master::Environment& environment, std::vect
   for (const auto& warning : {open_files->warning, budget.warning}) {
     if (warning) common::log(common::LogLevel::kWarn, *warning);
   }
-  if (config.workers.count == 0) config.workers.count = master::usable_cpus();
+  if (config.workers.count == 0) config.workers.count = std::min(master::usable_cpus(), common::kWorkersMax);
   if (const auto refused =
           master::refuse_open_files(open_files->soft, config.workers.count, config.listen.bind.size())) {
     return cannot_start(*refused);
@@ -149,6 +150,7 @@ int serve(const master::ServerCommand& command, const master::Environment& envir
 
 int main(int argc, char** argv) {
   open_standard_streams();
+  std::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the kernel would reap our children itself
   std::vector<int> inherited = common::open_descriptors();
   const master::Environment environment{.supervisor_args = variable("SUPERVISOR_ARGS"),
                                         .runtime_directory = variable("RUNTIME_DIRECTORY"),

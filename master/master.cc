@@ -95,6 +95,8 @@ void Master::turn() {
   reap_children();
 
   if (const auto decision = supervision_.next_deadline(); decision && *decision <= now) feed(event::Tick{});
+  // Workers that drain hold their own copies; from when they close them, new clients are refused instead of waiting.
+  if (supervision_.phase() >= Phase::kStopGraceful) parts_.listeners.close_all();
   control_->on_time(now);
   if (next_sample_ <= now) {
     next_sample_ = now + parts_.config.recycle.interval;
@@ -157,7 +159,7 @@ void Master::on_template_ended(int wait_status) {
   const std::string reason =
       template_last_words_ ? template_last_words_->text
       : template_phase_ == TemplatePhase::kLoading
-          ? "the process was " + describe_wait_status(wait_status) + " while it loaded " + parts_.config.app_path
+          ? "the process " + describe_wait_status(wait_status) + " while it loaded " + parts_.config.app_path
           : "the template " + describe_wait_status(wait_status);
   template_pid_ = 0;
   if (template_channel_) poller_.forget(template_channel_.fd());
@@ -183,6 +185,10 @@ void Master::read_template_channel() {
     if (auto* message = received ? std::get_if<common::Received>(&*received) : nullptr) {
       on_template_message(message->message);
       continue;
+    }
+    if (!received) {
+      common::log(common::LogLevel::kError, "killing the template: " + received.error().message);
+      stop_template(SIGKILL);  // it would take a closed channel for our death, and remove our socket files
     }
     // Its end is told by waitpid; until then there is nothing more to hear.
     poller_.forget(template_channel_.fd());
@@ -237,13 +243,17 @@ void Master::read_worker_channel(WorkerId id) {
     if (received && std::holds_alternative<common::ChannelEmpty>(*received)) return;
     auto* message = received ? std::get_if<common::Received>(&*received) : nullptr;
     if (message == nullptr) {
+      if (!received) {
+        common::log(common::LogLevel::kError,
+                    "a worker's channel is broken, it has to leave: " + received.error().message,
+                    {{"slot", entry->slot}, {"pid", entry->pid}});
+      }
       poller_.forget(entry->channel.fd());
       entry->channel = common::Channel();
       return;
     }
     if (message->message.type == common::MessageType::kFailed) entry->last_words = last_words_of(message->message);
     if (message->message.type == common::MessageType::kReady) {
-      entry->pid = message->message.pid;
       entry->progress = WorkerEntry::Progress::kReady;
       common::log(common::LogLevel::kInfo, "worker ready", {{"slot", entry->slot}, {"pid", entry->pid}});
       const SlotIndex slot = entry->slot;

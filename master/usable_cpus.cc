@@ -35,11 +35,12 @@ std::uint32_t usable_cpus() {
   if (sched_getaffinity(0, sizeof affinity, &affinity) == 0) {
     usable = static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&affinity)));
   }
-  for (std::string group = own_cgroup(); group.size() > 1; group.erase(group.rfind('/'))) {
+  for (std::string group = own_cgroup();; group.erase(group.rfind('/'))) {
     std::ifstream file("/sys/fs/cgroup" + group + "/cpu.max");
     std::string line;
-    if (!std::getline(file, line)) continue;
-    if (const std::uint32_t limit = cpus_of_quota(line); limit != 0) usable = std::min(usable, limit);
+    const std::uint32_t limit = std::getline(file, line) ? cpus_of_quota(line) : 0;
+    if (limit != 0) usable = std::min(usable, limit);
+    if (group.size() <= 1) break;  // the root of what we see: in a container, its own group
   }
   return usable;
 }

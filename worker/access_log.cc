@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "common/http_policy.h"
 #include "common/json.h"
@@ -96,7 +97,10 @@ void AccessLog::flush(int fd) {
     // atomic unit (pipe(7): POLLOUT promises PIPE_BUF bytes).
     pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
     if (poll(&ready, 1, 0) <= 0 || (ready.revents & POLLOUT) == 0) break;
-    const ssize_t written = write(fd, rest.data(), std::min<std::size_t>(rest.size(), 4096));
+    // Whole lines, as many as one atomic write takes: other workers write there, too.
+    std::size_t length = std::min<std::size_t>(rest.size(), PIPE_BUF);
+    if (const auto end = rest.rfind('\n', length - 1); end != std::string_view::npos) length = end + 1;
+    const ssize_t written = write(fd, rest.data(), length);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) break;
     rest.remove_prefix(static_cast<std::size_t>(written));

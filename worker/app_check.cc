@@ -49,8 +49,10 @@ common::Result<std::string> check_application(const common::Config& config) {
   if (!received) return std::unexpected(received.error());
   const auto* told = std::get_if<common::Received>(&*received);
   if (told == nullptr) {
-    const std::string end = WIFSIGNALED(wait_status)
-                                ? "was killed by SIG" + std::string(sigabbrev_np(WTERMSIG(wait_status)))
+    const char* signal_name = WIFSIGNALED(wait_status) ? sigabbrev_np(WTERMSIG(wait_status)) : nullptr;
+    const std::string end = signal_name != nullptr ? "was killed by SIG" + std::string(signal_name)
+                            : WIFSIGNALED(wait_status)
+                                ? "was killed by signal " + std::to_string(WTERMSIG(wait_status))
                                 : "exited with status " + std::to_string(WEXITSTATUS(wait_status));
     return common::fail(config.app_path + ": the process " + end +
                         " while it loaded the application; run it in a "

@@ -24,8 +24,8 @@ Expiry expiry_of(ConnectionState state) {
     case ConnectionState::kHead:
     case ConnectionState::kBody: return Expiry::kAnswer408;
     case ConnectionState::kIdle: return Expiry::kHalfClose;
+    case ConnectionState::kLingering: return Expiry::kClose;
     case ConnectionState::kWriting:
-    case ConnectionState::kLingering:
     case ConnectionState::kClosing: return Expiry::kAbort;
   }
   return Expiry::kAbort;

@@ -16,7 +16,7 @@
 //      error, EOF without a request, deadline
 //
 // Every state but kClosing has a deadline; kClosing waits only for the kernel to give back what is in flight, which
-// shutdown(2) and a cancellation make happen at once.
+// shutdown(2) makes happen at once.
 #pragma once
 
 #include <cstddef>
@@ -47,8 +47,9 @@ std::optional<common::Duration> patience(ConnectionState state, const common::Ti
 
 // What the server does about a connection whose deadline has passed.
 enum class Expiry {
-  kAnswer408,  // it owes us a request it has begun, or never began on a new connection
+  kAnswer408,  // it owes us a request it has begun
   kHalfClose,  // it is between requests: FIN, then linger
+  kClose,      // its answer lies in the kernel, which delivers it after close(2), too
   kAbort,  // nothing we could say would arrive
 };
 Expiry expiry_of(ConnectionState state);

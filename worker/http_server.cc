@@ -68,7 +68,9 @@ void HttpServer::open_connection(int fd, common::TimePoint now) {
       table_.count(ConnectionState::kIdle) == 0) {
     return refuse_connection(fd);
   }
-  arm_receive(table_.add(fd, now));
+  Connection& connection = table_.add(fd, now);
+  if (sessions_.mode == ServingMode::kDraining) table_.enter(connection, ConnectionState::kIdle, now);
+  arm_receive(connection);
   if (table_.size() < settings_.connections_max) return;
   // Full with this one. Make room for the next: an idle connection goes, else clients wait in the listen queue.
   if (!evict_oldest_idle(now) && settings_.on_full == common::OnFull::kEvict) acceptor_.hold();
@@ -77,11 +79,16 @@ void HttpServer::open_connection(int fd, common::TimePoint now) {
 void HttpServer::refuse_connection(int fd) {
   send(fd, kFullAnswer.data(), kFullAnswer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   shutdown(fd, SHUT_WR);
+  // Closing with unread bytes would send RST, and the client would not see the answer.
+  char unread[4096];
+  for (int i = 0; i < 4 && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
+  }
   close(fd);
 }
 
 void HttpServer::on_accept_failure(int errnum, common::TimePoint now) {
   if (decide_accept_failure(errnum) == AcceptFailure::kRetry) return;
+  if (acceptor_.mode() != Acceptor::Mode::kAccepting) return;  // another listener's failure paused us already
   const bool evicted = evict_oldest_idle(now);
   acceptor_.pause(now);
   record_.accept_pauses.store(record_.accept_pauses.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -146,9 +153,11 @@ void HttpServer::expire(Connection& connection, common::TimePoint now) {
         connection.session->refuse(408, "the request did not arrive in time");
         return advance(connection, now);
       }
-      // A browser opens connections ahead of need and shows a 408 on one as an error: say nothing.
-      return half_close(connection, now);
+      // A browser opens connections ahead of need and shows a 408 on one as an error: say nothing. Nothing is unread,
+      // so there is nothing to linger for.
+      return start_close(connection, now);
     case Expiry::kHalfClose: return half_close(connection, now);
+    case Expiry::kClose: return start_close(connection, now);
     case Expiry::kAbort: discard_on_close(connection.fd); return start_close(connection, now);
   }
 }
@@ -159,7 +168,8 @@ void HttpServer::drain(common::TimePoint now) {
   table_.shorten_idle(settings_.timeouts.drain_idle, now);
   // A new connection that has said nothing yet is as idle as a kept one.
   table_.for_each([&](Connection& connection) {
-    if (connection.state == ConnectionState::kHead && !connection.session) {
+    if (connection.state == ConnectionState::kHead &&
+        (!connection.session || connection.session->phase() == HttpSession::Phase::kBetween)) {
       table_.enter(connection, ConnectionState::kIdle, now);
     }
   });
@@ -217,8 +227,11 @@ void HttpServer::wait_for_input(Connection& connection, common::TimePoint now) {
   if (connection.session) {
     switch (connection.session->phase()) {
       case HttpSession::Phase::kBetween:
+        // Only empty lines so far: the parser counts them, and they earn no time.
+        if (connection.state == ConnectionState::kHead || connection.state == ConnectionState::kIdle) break;
         give_session_back(connection);
         table_.enter(connection, ConnectionState::kIdle, now);
+        make_room(now);
         break;
       case HttpSession::Phase::kHead:
         if (connection.state != ConnectionState::kHead) table_.enter(connection, ConnectionState::kHead, now);
@@ -234,7 +247,12 @@ void HttpServer::wait_for_input(Connection& connection, common::TimePoint now) {
       case HttpSession::Phase::kOver: CHECK(connection.session->phase() != HttpSession::Phase::kOver);
     }
   }
-  arm_receive(connection);
+  if (connection.state != ConnectionState::kClosing) arm_receive(connection);
+}
+
+// While we accept nothing for want of room, the first connection that falls idle gives way to those who wait.
+void HttpServer::make_room(common::TimePoint now) {
+  if (acceptor_.mode() == Acceptor::Mode::kHeld) evict_oldest_idle(now);
 }
 
 void HttpServer::arm_send(Connection& connection) {
@@ -289,6 +307,7 @@ std::unique_ptr<HttpSession> HttpServer::take_session(Connection& connection) {
 void HttpServer::give_session_back(Connection& connection) {
   if (!connection.session) return;
   connection.answered = connection.session->answered();
+  connection.session->reset(-1, 0);  // gives large buffers back now, not when it is used again
   if (pool_.size() < kPoolMax) pool_.push_back(std::move(connection.session));
   connection.session.reset();
 }

@@ -56,6 +56,7 @@ class HttpServer {
   void advance_reading(Connection& connection, common::TimePoint now);
   void advance_writing(Connection& connection, common::TimePoint now);
   void wait_for_input(Connection& connection, common::TimePoint now);
+  void make_room(common::TimePoint now);
   void arm_send(Connection& connection);
   void arm_receive(Connection& connection);
   void half_close(Connection& connection, common::TimePoint now);

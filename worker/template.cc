@@ -24,6 +24,7 @@ namespace {
 
 // For the TERM handler, which can reach nothing else; written before it is installed.
 const TemplateLaunch* launch_for_handler = nullptr;
+pid_t template_pid = 0;  // the handler is inherited by what the template forks
 
 // Async-signal-safe: stat(2), unlink(2), _exit(2). What a dead master cannot remove any more is removed here.
 [[noreturn]] void leave_orphaned() {
@@ -33,12 +34,13 @@ const TemplateLaunch* launch_for_handler = nullptr;
 
 // From the master, or from the kernel when the master has died.
 void on_term(int) {
-  if (getppid() != launch_for_handler->master) leave_orphaned();
+  if (getpid() == template_pid && getppid() != launch_for_handler->master) leave_orphaned();
   _exit(0);
 }
 
 void set_signals(const TemplateLaunch& launch) {
   launch_for_handler = &launch;
+  template_pid = getpid();
   struct sigaction action{};
   sigemptyset(&action.sa_mask);
   action.sa_handler = SIG_IGN;
@@ -109,7 +111,10 @@ void TemplateProcess::load() {
 }
 
 void TemplateProcess::say(const common::Message& message) {
-  if (!launch_.channel.send(message)) leave_orphaned();
+  const auto sent = launch_.channel.send(message);
+  if (sent) return;
+  if (sent.error().errnum == EPIPE || sent.error().errnum == ECONNRESET) leave_orphaned();
+  _exit(1);  // the master lives and does not read: it starts another template
 }
 
 void TemplateProcess::fail(common::Stage stage, const common::Error& error) {

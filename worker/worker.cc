@@ -164,10 +164,12 @@ void WorkerProcess::loop() {
       if (!completion) break;
       dispatch(*completion, now);
     }
-    now = common::Clock::now();
-    server_->on_time(now);
+    // Judged by the moment of waking, and only once all that had happened by then was looked at: what came while a
+    // handler kept us busy lies in the kernel still, and its sender is not late.
+    if (!ring_->has_completions()) server_->on_time(now);
     handler_->flush_access_log();
     publish(turns);
+    now = common::Clock::now();
   }
 }
 
@@ -238,8 +240,7 @@ void WorkerProcess::fail_start(common::Stage stage, const common::Error& error) 
 
 // Not exit(3): what load() registered with atexit(3) belongs to the template, not to each of its children.
 void WorkerProcess::leave(int status) {
-  server_.reset();
-  acceptor_.reset();
+  // Connections and their buffers stay: the kernel may hold them until the ring is gone.
   ring_.reset();  // before the end of the process: a dying ring would keep the listeners in their groups for a while
   std::fflush(nullptr);
   _exit(status);

@@ -58,10 +58,7 @@ common::Result<WorkerSignals> WorkerSignals::install(pid_t master, common::Durat
 SignalWish WorkerSignals::take() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t length = read(wake_.get(), &count, sizeof count);
-  // A signal between these two lines is handled once too often, or its wake-up comes again: never lost.
-  const int taken = wish;
-  if (taken != 0) wish = 0;
-  return static_cast<SignalWish>(taken);
+  return static_cast<SignalWish>(wish);  // only ever grows; heeding it twice does no harm
 }
 
 }  // namespace worker

@@ -117,4 +117,14 @@ TEST(Limits, OfTwentyEitherServeOrAreRefused) {
   }
 }
 
+TEST(Limits, OfConnectionsMakeTheLongestIdleOneGiveWay) {
+  SupervisorProcess server({.arguments = {"--workers", "1", "--set", "limits.connections=20"}});
+  ASSERT_TRUE(server.wait_ready(1));
+  std::vector<support::HttpClient> clients;
+  for (int i = 0; i < 20; ++i) clients.push_back(server.connect());  // full before any of them is idle
+  for (support::HttpClient& client : clients) ASSERT_TRUE(client.send(support::get_request("/hello")));
+  for (support::HttpClient& client : clients) client.read();
+  EXPECT_EQ(server.get("/hello").status, 200);
+}
+
 }  // namespace

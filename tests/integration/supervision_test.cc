@@ -188,6 +188,15 @@ TEST(Supervision, SurvivesSignalsThatAreNotMeantForIt) {
   EXPECT_EQ(server.worker(0), worker);
 }
 
+// A parent may have left it ignored, and then the kernel reaps our children without a word.
+TEST(Supervision, ReplacesWorkersEvenWhenItInheritedAnIgnoredSigchld) {
+  SupervisorProcess server({.arguments = workers(1), .launcher = {"/bin/sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"}});
+  ASSERT_TRUE(server.wait_ready(1));
+  const pid_t killed = server.worker(0);
+  ASSERT_EQ(::kill(killed, SIGKILL), 0);
+  EXPECT_TRUE(support::wait_until([&] { return server.worker(0) != killed && server.get("/hello").status == 200; }));
+}
+
 TEST(Supervision, ReapsStrangersThatAreLeftToIt) {
   const support::TemporaryDirectory directory;
   const std::string fifo = directory.path("fifo");

@@ -69,6 +69,15 @@ TEST(Channel, NeverBlocksOnAPeerThatDoesNotRead) {
   EXPECT_EQ(sent.error().errnum, EAGAIN);
 }
 
+// An application that closes a descriptor once too often may write into ours.
+TEST(Channel, RefusesWhatIsNoMessageOfOurs) {
+  auto [left, right] = Channel::create_pair().value();
+  ASSERT_EQ(write(left.fd(), "hello garbage", 13), 13);
+  const auto received = right.receive(Channel::Wait::kNo);
+  ASSERT_FALSE(received);
+  EXPECT_NE(received.error().message.find("not a message of ours"), std::string::npos);
+}
+
 TEST(Message, CutsATextThatDoesNotFit) {
   Message message;
   message.set_text(std::string(common::kMessageTextMax - 1, 'a'));
