@@ -49,7 +49,7 @@ struct Message {
   std::string_view text_view() const { return {text, strnlen(text, kMessageTextMax)}; }
   void set_text(std::string_view value) {
     const std::size_t length = value.size() < kMessageTextMax - 1 ? value.size() : kMessageTextMax - 1;
-    std::memcpy(text, value.data(), length);
+    if (length > 0) std::memcpy(text, value.data(), length);
     text[length] = '\0';
   }
 };

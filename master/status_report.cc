@@ -27,17 +27,19 @@ std::uint64_t queued_on(const std::vector<int>& sockets) {
   return queued;
 }
 
-void describe_process(Json& line, const WorkerEntry& entry, const common::WorkerGauges& gauges) {
+// `entry` may be null, and its pid may not be known yet: then nothing is measured.
+void describe_process(Json& line, const WorkerEntry* entry, const common::WorkerGauges& gauges) {
+  const pid_t pid = entry == nullptr ? 0 : entry->pid;
   const std::uint64_t owned = gauges.owned_fds.load(std::memory_order_relaxed);
   const std::uint64_t baseline = gauges.baseline_fds.load(std::memory_order_relaxed);
-  const auto sampled = sample_process(entry.pid);
-  const ProcessSample now = sampled ? *sampled : entry.sample;
+  ProcessSample now;
+  if (pid > 0) now = sample_process(pid).value_or(entry->sample);
   const Sample counts{.at = {}, .fds_total = now.fds, .owned = owned, .baseline = baseline, .rss = 0, .requests = 0};
   line["requests"] = gauges.requests.load(std::memory_order_relaxed);
   line["connections"] = gauges.connections.load(std::memory_order_relaxed);
   line["in_flight"] = gauges.in_flight.load(std::memory_order_relaxed);
   line["rss_bytes"] = now.rss_bytes;
-  line["pss_bytes"] = read_pss(entry.pid);
+  line["pss_bytes"] = pid > 0 ? read_pss(pid) : 0;
   line["cpu_s"] = static_cast<double>(now.cpu_ns) / 1e9;
   line["accepted"] = gauges.accepted.load(std::memory_order_relaxed);
   line["evicted"] = gauges.evicted.load(std::memory_order_relaxed);
@@ -52,6 +54,7 @@ void describe_process(Json& line, const WorkerEntry& entry, const common::Worker
 }
 
 Json report_workers(const StatusSources& sources, common::TimePoint now) {
+  static const common::WorkerGauges no_gauges{};  // of a slot without a worker: every member is there, and 0
   Json list = Json::array();
   for (const WorkerView& view : sources.supervision.workers()) {
     Json line;
@@ -62,7 +65,7 @@ Json report_workers(const StatusSources& sources, common::TimePoint now) {
     line["age_s"] = view.asked_at ? seconds(now - *view.asked_at) : 0.0;
     line["queued"] = queued_on(sources.listeners.sockets_of(view.slot));
     const WorkerEntry* entry = sources.workers.find(view.worker);
-    if (entry != nullptr && entry->pid != 0) describe_process(line, *entry, sources.workers.gauges(*entry));
+    describe_process(line, entry, entry != nullptr ? sources.workers.gauges(*entry) : no_gauges);
     if (view.recycle_planned) line["recycle_planned"] = name_of(*view.recycle_planned);
     list.push_back(std::move(line));
   }

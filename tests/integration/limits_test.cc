@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "support/environment.h"
 #include "support/process_table.h"
 #include "support/supervisor_process.h"
 
@@ -91,6 +92,7 @@ TEST(Limits, KeepAnApplicationThatTakesAllDescriptorsFromMakingTheServerSpin) {
 }
 
 TEST(Limits, AreRestoredByAReplacementWhenAnApplicationTakesAllDescriptors) {
+  if (support::is_sanitized()) GTEST_SKIP() << "UBSan opens pipes of its own to look at exceptions";
   SupervisorProcess server({.arguments = joined({{"--workers", "1"},
                                                  support::set("recycle.interval", "\"50ms\""),
                                                  support::set("recycle.age_min", "\"0s\"")}),

@@ -147,8 +147,8 @@ TEST(Supervision, LosesOnlyWhatIsInFlightWhenRandomWorkersAreKilledUnderLoad) {
   EXPECT_LE(report.cut_off(), static_cast<std::uint64_t>(kills) * kClients) << report;
   RecordProperty("cut_off", static_cast<int>(report.cut_off()));
   EXPECT_TRUE(server.wait_status([&](const Status& now) { return now.killed == static_cast<std::uint64_t>(kills); }));
-  EXPECT_TRUE(support::wait_until([&] { return support::open_files(server.pid()) == descriptors; }))
-      << support::open_files(server.pid()) << " descriptors of the master instead of " << descriptors;
+  EXPECT_TRUE(support::wait_until([&] { return support::open_files(server.pid()) <= descriptors; }))
+      << support::open_files(server.pid()) << " descriptors of the master instead of at most " << descriptors;
 }
 
 TEST(Supervision, GivesUpACrashLoopWithTheReason) {

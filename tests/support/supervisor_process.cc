@@ -35,9 +35,10 @@ std::string unique_marker() {
 }
 
 bool replaces_environment(std::string_view variable) {
-  return variable.starts_with("SUPERVISOR_ARGS=") || variable.starts_with("SUPERVISOR_TEST_ID=") ||
-         variable.starts_with("RUNTIME_DIRECTORY=") || variable.starts_with("XDG_RUNTIME_DIR=") ||
-         variable.starts_with("LISTEN_") || variable.starts_with("NOTIFY_SOCKET=");
+  return variable.starts_with("ASAN_OPTIONS=") || variable.starts_with("SUPERVISOR_ARGS=") ||
+         variable.starts_with("SUPERVISOR_TEST_ID=") || variable.starts_with("RUNTIME_DIRECTORY=") ||
+         variable.starts_with("XDG_RUNTIME_DIR=") || variable.starts_with("LISTEN_") ||
+         variable.starts_with("NOTIFY_SOCKET=");
 }
 
 // In the child, between fork and exec: only calls that are safe in a copy of a process with threads.
@@ -88,6 +89,8 @@ void SupervisorProcess::start() {
 
   std::vector<std::string> variables = options_.variables;
   variables.push_back(marker_);
+  // A process that crashes must die of its signal, not of the sanitizer's report about it.
+  variables.emplace_back("ASAN_OPTIONS=handle_segv=0:handle_abort=0");
   for (char** variable = environ; *variable != nullptr; ++variable) {
     if (!replaces_environment(*variable)) variables.emplace_back(*variable);
   }
