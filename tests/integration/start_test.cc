@@ -233,4 +233,14 @@ TEST(Start, ShowsHelpAndVersion) {
   }
 }
 
+// As in a container whose seccomp profile forbids it.
+TEST(Start, RefusesWithTheCauseWhereIoUringIsForbidden) {
+  SupervisorProcess server(
+      {.arguments = {"--workers", "1"},
+       .launcher = {"/usr/bin/strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=io_uring_setup:error=EPERM"}});
+  EXPECT_EQ(server.wait_exit(), 1);
+  EXPECT_NE(server.output().find("io_uring is not available: Operation not permitted"), std::string::npos)
+      << server.output();
+}
+
 }  // namespace
