@@ -135,7 +135,7 @@ void Fleet::open_slot_if_due(SlotIndex index, Turn& turn) {
   turn.act(action::OpenSlot{index});
 }
 
-// From the top down, and only after the last worker has gone: what it still has in its queue is served.
+// From the top down, and only after the last worker has gone. What its queue still holds is lost (see README, Limits).
 void Fleet::close_slots(Turn& turn) {
   while (!slots_.empty() && slots_.back().state == SlotState::kVacant) {
     const auto index = static_cast<SlotIndex>(slots_.size() - 1);

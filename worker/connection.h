@@ -14,7 +14,7 @@ namespace worker {
 // A multishot receive as the kernel sees it.
 enum class ReceiveArm : std::uint8_t { kNone, kArmed, kCancelling };
 
-// Memory of a connection may be reused only when nothing is in flight: receive is kNone and sending is empty.
+// Memory of a connection may be reused only when nothing is in flight: receive is kNone and sending is kNo.
 struct Connection {
   int fd = -1;  // owned; closed by the ring, once, in ConnectionState::kClosing
   std::uint32_t index = 0;
