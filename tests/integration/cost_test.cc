@@ -37,7 +37,6 @@ TEST(Cost, IsAFewMegabytesForAWorkerOfALargeApplication) {
 
 // A client's port decides which socket of the group its connections go to: one port, one worker.
 TEST(Cost, IsNoWakeUpForAConnectionThatAnotherWorkerAccepts) {
-  if (support::is_sanitized()) GTEST_SKIP() << "a sanitizer's own waits are counted as well";
   constexpr int kConnections = 200;
   constexpr std::uint64_t kUnrelated = 5;  // wake-ups per idle worker that are allowed for anything else
   SupervisorProcess server({.arguments = {"--workers", "4"}});

@@ -190,7 +190,7 @@ TEST(Supervision, SurvivesSignalsThatAreNotMeantForIt) {
 
 // A parent may have left it ignored, and then the kernel reaps our children without a word.
 TEST(Supervision, ReplacesWorkersEvenWhenItInheritedAnIgnoredSigchld) {
-  SupervisorProcess server({.arguments = workers(1), .launcher = {"/bin/sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"}});
+  SupervisorProcess server({.arguments = workers(1), .launcher = {"/usr/bin/env", "--ignore-signal=CHLD"}});
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t killed = server.worker(0);
   ASSERT_EQ(::kill(killed, SIGKILL), 0);
