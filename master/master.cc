@@ -159,7 +159,7 @@ void Master::on_template_ended(int wait_status) {
   const std::string reason =
       template_last_words_ ? template_last_words_->text
       : template_phase_ == TemplatePhase::kLoading
-          ? "the process " + describe_wait_status(wait_status) + " while it loaded " + parts_.config.app_path
+          ? "the process was lost, " + describe_wait_status(wait_status) + ", while it loaded " + parts_.config.app_path
           : "the template " + describe_wait_status(wait_status);
   template_pid_ = 0;
   if (template_channel_) poller_.forget(template_channel_.fd());
