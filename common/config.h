@@ -27,7 +27,9 @@ struct WorkerSettings {
   bool pin = false;                                                  // worker of slot N runs on the N-th usable CPU
 };
 
-enum class Steering { kAuto, kHash };  // who chooses the slot of a new connection; kHash = the kernel's own hash
+// Who chooses the slot of a new connection: kHash = the kernel's own hash; kHealth = that hash while every worker takes
+// connections, else a random one of those that do; kAuto = kHealth where the kernel allows it.
+enum class Steering { kAuto, kHealth, kHash };
 enum class OnFull { kEvict, kRefuse };
 enum class LogFormat { kText, kJson };
 enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
@@ -40,22 +42,35 @@ struct ListenSettings {
 };
 
 struct LimitSettings {
-  std::uint64_t open_files = 0;          // 0 = "max": as high as the hard limit and kOpenFilesCap allow
+  std::uint64_t open_files = 0;  // 0 = "max": as high as the hard limit and kOpenFilesCap allow
   std::uint32_t open_files_reserve = 64;
-  std::uint32_t connections = 0;         // per worker; 0 = "auto": derived from open_files
+  std::uint32_t connections = 0;  // per worker; 0 = "auto": derived from open_files
   OnFull on_full = OnFull::kEvict;
 };
+
+enum class CloseWaitAction { kRecycle, kShutdown, kReport };
 
 struct RecycleSettings {
   std::chrono::nanoseconds interval = std::chrono::seconds(1);
   std::uint32_t samples = 3;
   std::chrono::nanoseconds age_min = std::chrono::seconds(10);
-  double jitter = 0.1;               // 0 to 1: part of a threshold by which it is randomly raised per worker
-  std::uint32_t fds_leaked = 256;    // 0 = off
-  double fds_used = 0.8;             // part of the soft limit; 0 = off
-  std::uint64_t requests = 0;        // 0 = off
-  std::chrono::nanoseconds age{0};   // 0 = off
-  std::uint64_t rss = 0;             // bytes; 0 = off
+  double jitter = 0.1;  // 0 to 1: part of a threshold by which it is randomly raised per worker
+  std::uint32_t fds_leaked = 256;  // 0 = off
+  double fds_used = 0.8;  // part of the soft limit; 0 = off
+  std::chrono::nanoseconds fds_exhaustion = std::chrono::seconds(60);  // at the present growth until the limit; 0 = off
+  std::uint32_t close_wait = 64;  // the application's sockets whose peer has gone; 0 = off
+  std::chrono::nanoseconds close_wait_age = std::chrono::seconds(60);  // a younger one does not count
+  CloseWaitAction close_wait_action = CloseWaitAction::kRecycle;
+  std::chrono::nanoseconds spin = std::chrono::seconds(10);  // CPU burnt without progress; 0 = off
+  std::uint64_t requests = 0;  // 0 = off
+  std::chrono::nanoseconds age{0};  // 0 = off
+  std::uint64_t rss = 0;  // bytes; 0 = off
+};
+
+enum class FdTrace { kAuto, kAlways, kOff };
+
+struct FdsSettings {
+  FdTrace trace = FdTrace::kAuto;  // kAuto: from when growth is suspected
 };
 
 struct TimeoutSettings {  // 0 = none, where the schema allows it
@@ -63,8 +78,8 @@ struct TimeoutSettings {  // 0 = none, where the schema allows it
   std::chrono::nanoseconds body = std::chrono::seconds(30);
   std::chrono::nanoseconds write = std::chrono::seconds(30);
   std::chrono::nanoseconds keep_alive = std::chrono::seconds(75);
-  std::chrono::nanoseconds linger = std::chrono::seconds(5);       // after our FIN, until the client's
-  std::chrono::nanoseconds drain_idle = std::chrono::seconds(2);   // an idle connection's grace once a drain began
+  std::chrono::nanoseconds linger = std::chrono::seconds(5);  // after our FIN, until the client's
+  std::chrono::nanoseconds drain_idle = std::chrono::seconds(2);  // an idle connection's grace once a drain began
 };
 
 struct HttpSettings {
@@ -89,8 +104,8 @@ struct LogSettings {
 };
 
 struct ControlSettings {
-  std::string socket;          // empty = derived from RUNTIME_DIRECTORY, XDG_RUNTIME_DIR or /run
-  std::uint32_t mode = 0600;   // permission bits
+  std::string socket;  // empty = derived from RUNTIME_DIRECTORY, XDG_RUNTIME_DIR or /run
+  std::uint32_t mode = 0600;  // permission bits
 };
 
 struct Config {
@@ -99,17 +114,18 @@ struct Config {
   ListenSettings listen;
   LimitSettings limits;
   RecycleSettings recycle;
+  FdsSettings fds;
   TimeoutSettings timeouts;
   HttpSettings http;
   RestartSettings restart;
   LogSettings log;
   ControlSettings control;
   std::vector<AppSetting> app;  // sorted by key
-  std::string app_toml;         // the [app] table as TOML text, merged with --set app.*
+  std::string app_toml;  // the [app] table as TOML text, merged with --set app.*
 };
 
 inline constexpr std::uint32_t kWorkersMax = 512;
-inline constexpr std::uint32_t kBindMax = 64;                // addresses; SCM_RIGHTS carries at most 253 (unix(7))
+inline constexpr std::uint32_t kBindMax = 64;  // addresses; SCM_RIGHTS carries at most 253 (unix(7))
 inline constexpr std::uint64_t kOpenFilesCap = 1'048'576;  // programs that size tables by the limit eat memory beyond
 
 }  // namespace common

@@ -20,18 +20,20 @@ constexpr std::uint64_t kCountMax = INT64_MAX;  // what TOML's integers hold
 constexpr hours kDay(24);
 constexpr hours kYear(hours::rep{365} * 24);
 
-constexpr std::array<std::string_view, 2> kSteeringNames = {"auto", "hash"};
-constexpr std::array<std::string_view, 2> kSteeringLater = {"load", "health"};
+constexpr std::array<std::string_view, 3> kSteeringNames = {"auto", "health", "hash"};
+constexpr std::array<std::string_view, 1> kSteeringLater = {"load"};
 constexpr std::array<std::string_view, 2> kOnFullNames = {"evict", "refuse"};
 constexpr std::array<std::string_view, 5> kLevelNames = {"trace", "debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> kFormatNames = {"text", "json"};
 constexpr std::array<std::string_view, 1> kFormatLater = {"journal"};
 constexpr std::array<std::string_view, 3> kAccessNames = {"off", "combined", "json"};
 
-constexpr std::array<std::string_view, 12> kLaterKeys = {
-    "workers.threads", "recycle.close_wait",   "recycle.close_wait_age", "timeouts.request", "timeouts.request_hard",
-    "timeouts.queue",  "http.forwarded_allow", "http.proxy_protocol",    "admin.bind",       "security.user",
-    "security.group",  "security.umask"};
+constexpr std::array<std::string_view, 3> kCloseWaitNames = {"recycle", "shutdown", "report"};
+constexpr std::array<std::string_view, 3> kTraceNames = {"auto", "always", "off"};
+
+constexpr std::array<std::string_view, 10> kLaterKeys = {
+    "workers.threads",     "timeouts.request", "timeouts.request_hard", "timeouts.queue", "http.forwarded_allow",
+    "http.proxy_protocol", "admin.bind",       "security.user",         "security.group", "security.umask"};
 
 // The widths differ (uint32_t, enums): the range in the table keeps every value inside its member.
 template <typename T, auto Section, auto Member>
@@ -86,7 +88,7 @@ constexpr Setting kSettings[] = {
     {"listen.backlog", CountKind{number_at<&C::listen, &L::backlog>(), 1, 65'535},
      "connections that may wait for accept; net.core.somaxconn caps it"},
     {"listen.steering", ChoiceKind{choice_at<&C::listen, &L::steering>(), kSteeringNames, kSteeringLater},
-     "how a new connection finds its worker"},
+     "how a new connection finds its worker: health = away from those that take none, hash = the kernel's choice"},
 
     {"limits.open_files", CountKind{number_at<&C::limits, &M::open_files>(), 64, kOpenFilesCap, Zero::kRefused, "max"},
      "descriptors per process; max = as many as the system allows"},
@@ -110,12 +112,27 @@ constexpr Setting kSettings[] = {
      "descriptors the application opened and kept; 0 = off"},
     {"recycle.fds_used", FractionKind{at<double, &C::recycle, &R::fds_used>()},
      "part of the descriptor limit in use; 0 = off"},
+    {"recycle.fds_exhaustion",
+     DurationKind{duration_at<&C::recycle, &R::fds_exhaustion>(), milliseconds(100), kDay, Zero::kOff},
+     "replaced if the descriptors would run out in this time, growing as they do; 0s = off"},
+    {"recycle.close_wait", CountKind{number_at<&C::recycle, &R::close_wait>(), 1, kOpenFilesCap, Zero::kOff},
+     "sockets of the application in CLOSE_WAIT; 0 = off"},
+    {"recycle.close_wait_age",
+     DurationKind{duration_at<&C::recycle, &R::close_wait_age>(), milliseconds(10), kDay, Zero::kOff},
+     "time in CLOSE_WAIT from which a socket counts"},
+    {"recycle.close_wait_action", ChoiceKind{choice_at<&C::recycle, &R::close_wait_action>(), kCloseWaitNames},
+     "recycle the worker, shut those sockets down, or only report them"},
+    {"recycle.spin", DurationKind{duration_at<&C::recycle, &R::spin>(), milliseconds(100), kDay, Zero::kOff},
+     "time a worker may burn CPU without progress; 0s = off"},
     {"recycle.requests", CountKind{number_at<&C::recycle, &R::requests>(), 1, kCountMax, Zero::kOff},
      "requests a worker answers before it is replaced; 0 = off"},
     {"recycle.age", DurationKind{duration_at<&C::recycle, &R::age>(), milliseconds(100), kYear, Zero::kOff},
      "age at which a worker is replaced; 0s = off"},
     {"recycle.rss", SizeKind{number_at<&C::recycle, &R::rss>(), kMiB, 16 * kTiB, Zero::kOff},
      "resident memory at which a worker is replaced; 0 = off"},
+
+    {"fds.trace", ChoiceKind{choice_at<&C::fds, &FdsSettings::trace>(), kTraceNames},
+     "note where the application opens descriptors: once growth is suspected, always, or never"},
 
     {"timeouts.header", DurationKind{duration_at<&C::timeouts, &T::header>(), milliseconds(10), kDay},
      "from the first byte of a request to the end of its head"},

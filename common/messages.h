@@ -1,9 +1,9 @@
 // Messages: every sentence the master, a template and a worker can say to each other.
 //
-//   master -> template   kForkWorker (+ the worker's channel end)
+//   master -> template   kForkWorker (+ the worker's channel end, + its WorkerMemory)
 //   template -> master   kLoaded | kFailed, then kForked | kForkFailed for each kForkWorker
-//   master -> worker     kStartWorker (+ one listening socket per address), later kOwnSlot, kDrain
-//   worker -> master     kReady | kFailed
+//   master -> worker     kStartWorker (+ one listening socket per address), later kOwnSlot, kLimits, kDrain
+//   worker -> master     kReady | kFailed, later kAsked
 // A process that finds its channel closed knows that its master is gone.
 #pragma once
 
@@ -27,6 +27,8 @@ enum class MessageType : std::uint32_t {
   kReady,
   kDrain,
   kOwnSlot,  // no other process of this slot is left
+  kLimits,   // the limits have changed
+  kAsked,    // the question in the AskBox is answered
 };
 
 // How far a process came before it failed.
@@ -42,6 +44,7 @@ struct Message {
   std::uint32_t generation = 0;  // kForkWorker
   std::uint32_t record = 0;      // kForkWorker: index into the scoreboard
   std::int32_t pid = 0;          // kForked
+  std::uint32_t connections_max = 0;  // kLimits
   Stage stage = Stage::kNone;    // kFailed
   std::int32_t errnum = 0;       // kFailed, kForkFailed; 0 = no system call was involved
   char text[kMessageTextMax] = {};  // kFailed: the reason; kLoaded: the application's name

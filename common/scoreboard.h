@@ -29,6 +29,20 @@ struct alignas(64) WorkerGauges {
   std::atomic<std::uint32_t> baseline_fds;    // the application's when the worker became ready
   std::atomic<std::uint64_t> evicted;         // idle connections closed to make room
   std::atomic<std::uint64_t> accept_pauses;   // times accepting had to pause for want of descriptors or memory
+  std::atomic<std::uint64_t> refused;         // clients told 503 for want of room
+  std::atomic<std::uint32_t> accepting;       // an Accepting
+  std::atomic<std::uint32_t> connections_max;
+  // The application's descriptors at a moment when no handler ran, and that moment (steady_clock; 0 = never yet).
+  std::atomic<std::uint64_t> quiet_at_ns;
+  std::atomic<std::uint32_t> quiet_fds;
+  std::atomic<std::uint32_t> left_open_fds;   // of the application, beyond the baseline, when the worker left
+};
+
+// Whether a worker takes connections, for the master to steer new ones to others.
+enum class Accepting : std::uint32_t {
+  kYes,
+  kFull,      // every place is taken, and nobody can give way
+  kStarving,  // the system gives no descriptors or no memory
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "records are shared between processes");
 

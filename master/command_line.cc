@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "common/format.h"
 #include "common/nearest.h"
+#include "master/client_arguments.h"
 #include "master/help_text.h"
 #include "master/option_table.h"
 #include "master/split_arguments.h"
@@ -31,12 +31,12 @@ constexpr std::array<VerbName, 11> kVerbs = {{{"run", ServerVerb::kRun},
                                               {"check", ServerVerb::kCheck},
                                               {"config", ServerVerb::kConfig},
                                               {"status", ClientVerb::kStatus},
+                                              {"fds", ClientVerb::kFds},
                                               {"stop", ClientVerb::kStop},
                                               {"recycle", ClientVerb::kRecycle},
                                               {"scale", ClientVerb::kScale},
-                                              {"fds", std::nullopt},
+                                              {"close-fd", ClientVerb::kCloseFd},
                                               {"reload", std::nullopt},
-                                              {"close-fd", std::nullopt},
                                               {"top", std::nullopt}}};
 
 const VerbName* find_verb(std::string_view word) {
@@ -49,10 +49,9 @@ struct Parsed {
   std::array<Words, kKeyOptions.size()> keys;  // the values of kKeyOptions[i]
   Words files;
   Words sets;
-  Words slots;
+  ClientArguments client;
   Words positionals;
   Words mistakes;
-  bool json = false;
   bool help = false;
   bool help_all = false;
   bool version = false;
@@ -88,6 +87,22 @@ void collect(CLI::App& app, std::string_view names, Words& values) {
   app.add_option(std::string(names), values)->allow_extra_args(false);
 }
 
+void add_client_options(CLI::App& app, ClientVerb verb, ClientArguments& arguments) {
+  app.add_flag("--json", arguments.json);
+  switch (verb) {
+    case ClientVerb::kStatus:
+    case ClientVerb::kStop:
+    case ClientVerb::kScale: return;
+    case ClientVerb::kFds: app.add_flag("--all", arguments.all); break;
+    case ClientVerb::kRecycle: break;
+    case ClientVerb::kCloseFd:
+      collect(app, "--fd", arguments.fds);
+      app.add_flag("--shutdown", arguments.shutdown);
+      break;
+  }
+  collect(app, "--slot", arguments.slots);
+}
+
 // `verb` is null for SUPERVISOR_ARGS, which holds options of the server whoever reads it.
 Parsed parse_words(const Words& words, const Verb* verb) {
   Parsed parsed;
@@ -109,8 +124,7 @@ Parsed parse_words(const Words& words, const Verb* verb) {
     collect(app, "-c,--config", parsed.files);
     collect(app, "--set", parsed.sets);
   } else {
-    app.add_flag("--json", parsed.json);
-    if (std::get<ClientVerb>(*verb) == ClientVerb::kRecycle) collect(app, "--slot", parsed.slots);
+    add_client_options(app, std::get<ClientVerb>(*verb), parsed.client);
   }
   try {
     app.parse(Words(words.rbegin(), words.rend()));  // CLI11 takes them from the back
@@ -214,59 +228,19 @@ Command server_command(ServerVerb verb, const Parsed& parsed, const Parsed& envi
   return command;
 }
 
-// Sets `target`, or says what is wrong with it.
-void read_number(std::string_view name, const std::string& text, std::uint32_t min, std::uint32_t max,
-                 std::uint32_t& target, Words& mistakes) {
-  std::uint32_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || rest != end || number < min || number > max) {
-    mistakes.push_back(common::format("{} \"{}\": must be a number from {} to {}", name, text, min, max));
-    return;
-  }
-  target = number;
-}
-
 const Words& values_of(std::string_view key, const Parsed& parsed) {
   const auto found =
       std::find_if(kKeyOptions.begin(), kKeyOptions.end(), [&](const KeyOption& o) { return o.key == key; });
   return parsed.keys[static_cast<std::size_t>(found - kKeyOptions.begin())];
 }
 
-void read_verb_number(ClientRequest& request, const Parsed& parsed, Words& positionals, Words& mistakes) {
-  switch (request.verb) {
-    case ClientVerb::kStatus:
-    case ClientVerb::kStop: return;
-    case ClientVerb::kRecycle:
-      if (parsed.slots.empty()) {
-        mistakes.emplace_back("recycle: which worker? Say --slot N");
-      } else {
-        read_number("--slot", parsed.slots.back(), 0, common::kWorkersMax - 1, request.number, mistakes);
-      }
-      return;
-    case ClientVerb::kScale: {
-      Words numbers = values_of("workers.count", parsed);  // --workers N and plain N mean the same
-      if (numbers.empty() && !positionals.empty()) {
-        numbers.push_back(positionals.front());
-        positionals.erase(positionals.begin());
-      }
-      if (numbers.empty()) {
-        mistakes.emplace_back("scale: how many workers? Say supervisor scale N");
-      } else {
-        read_number("scale", numbers.back(), 1, common::kWorkersMax, request.number, mistakes);
-      }
-      return;
-    }
-  }
-}
-
 Command client_command(ClientVerb verb, const Parsed& parsed, const Parsed& from_environment,
                        const Environment& environment, Words mistakes) {
-  ClientRequest request;
-  request.verb = verb;
-  request.form = parsed.json ? OutputForm::kJson : OutputForm::kText;
-  Words positionals = parsed.positionals;
-  read_verb_number(request, parsed, positionals, mistakes);
+  ClientArguments arguments = parsed.client;
+  arguments.positionals = parsed.positionals;
+  arguments.workers = values_of("workers.count", parsed);
+  ClientRequest request = read_client_request(verb, arguments, mistakes);
+  const Words& positionals = arguments.positionals;
   if (positionals.size() > 1) {
     mistakes.push_back(common::format("unexpected argument \"{}\"", positionals[1]));
   }

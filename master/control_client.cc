@@ -31,15 +31,15 @@ constexpr std::array<Explanation, 5> kExplanations = {
      {ECONNREFUSED, "nobody listens; it was left behind by a supervisor that is gone"},
      {EACCES, "permission denied; run as the supervisor's user, or see control.mode"},
      {ENOTSOCK, "is not a socket; give the path of a control socket"},
-     {EMSGSIZE, "the answer has more than 16 MiB; is this a supervisor's control socket?"}}};
+     {EMSGSIZE, "the answer has more than 17 MiB; is this a supervisor's control socket?"}}};
 
-std::unexpected<common::Error> explain(const std::string& path, int errnum) {
+std::unexpected<common::Error> explain(const std::string& path, int errnum, std::chrono::seconds patience) {
   std::string text = common::errno_text(errnum);
   for (const Explanation& known : kExplanations) {
     if (known.errnum == errnum) text = known.text;
   }
   if (errnum == ETIMEDOUT) {
-    text = common::format("no answer within {} s; the supervisor is stopped or stuck", kControlTimeout.count());
+    text = common::format("no answer within {} s; the supervisor is stopped or stuck", patience.count());
   }
   return fail(common::format("control socket {}: {}", path, text), errnum);
 }
@@ -99,7 +99,8 @@ int receive_all(int fd, std::string& text, common::TimePoint deadline) {
 }  // namespace
 
 Result<ControlAnswer> ask_control(const std::string& path, std::string_view method, std::string_view target,
-                                  common::TimePoint deadline) {
+                                  common::TimePoint now, std::chrono::seconds patience) {
+  const common::TimePoint deadline = now + patience;
   if (path.empty() || path.size() > common::kUnixPathMax) {
     return fail(
         common::format("control socket {}: a path has 1 to {} bytes; use a shorter one", path, common::kUnixPathMax));
@@ -109,12 +110,12 @@ Result<ControlAnswer> ask_control(const std::string& path, std::string_view meth
   std::memcpy(address.sun_path, path.data(), path.size());
   const common::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return common::fail_errno("socket for the control connection", errno);
-  if (const int error = connect_before(fd.get(), address, deadline)) return explain(path, error);
+  if (const int error = connect_before(fd.get(), address, deadline)) return explain(path, error, patience);
   const std::string question = common::format(
       "{} {} HTTP/1.1\r\nHost: supervisor\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", method, target);
-  if (const int error = send_all(fd.get(), question, deadline)) return explain(path, error);
+  if (const int error = send_all(fd.get(), question, deadline)) return explain(path, error, patience);
   std::string text;
-  if (const int error = receive_all(fd.get(), text, deadline)) return explain(path, error);
+  if (const int error = receive_all(fd.get(), text, deadline)) return explain(path, error, patience);
   auto answer = parse_control_answer(text);
   if (!answer) return fail(common::format("control socket {}: {}", path, answer.error().message));
   return answer;

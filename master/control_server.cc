@@ -1,6 +1,7 @@
 // ControlServer: accepting, reading, answering, all without waiting.
 #include "master/control_server.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -11,7 +12,7 @@
 #include <span>
 #include <utility>
 
-#include "common/json.h"
+#include "common/check.h"
 #include "master/request_target.h"
 
 namespace master {
@@ -32,11 +33,6 @@ void append_reply(std::string& output, const ControlReply& reply, common::BodySe
 }
 
 }  // namespace
-
-ControlReply control_error(int status, std::string_view text) {
-  const common::Json body{{"error", text}};
-  return {.status = status, .body = body.dump(-1, ' ', false, common::Json::error_handler_t::replace) + "\n"};
-}
 
 ControlServer::Client::Client(common::UniqueFd taken, common::TimePoint until)
     : fd(std::move(taken)), deadline(until), watched(EPOLLIN), parser(kLimits) {}
@@ -119,6 +115,7 @@ common::Duration ControlServer::patience_of(State state) {
     case State::kIdle: return kIdleMax;
     case State::kReading:
     case State::kSending: return kPatience;
+    case State::kWaiting: return kWaitMax;
     case State::kLingering: return kLingerMax;
     case State::kClosed: return common::Duration::zero();
   }
@@ -132,6 +129,7 @@ std::optional<common::TimePoint> ControlServer::next_deadline() const {
 }
 
 void ControlServer::on_time(common::TimePoint now) {
+  date_.update(std::time(nullptr));
   if (accept_again_ && *accept_again_ <= now) {
     accept_again_.reset();
     poller_->change(socket_->fd(), EPOLLIN);
@@ -139,12 +137,14 @@ void ControlServer::on_time(common::TimePoint now) {
   for (auto client = clients_.begin(); client != clients_.end();) {
     const auto each = client++;
     if (each->deadline > now) continue;
-    if (each->state != State::kReading) {
-      drop(each);
-      continue;
+    switch (each->state) {
+      case State::kReading: refuse(*each, 408, "the request did not arrive in time"); break;
+      case State::kWaiting: refuse(*each, 504, "what was asked for did not happen in time"); break;
+      case State::kIdle:
+      case State::kSending:
+      case State::kLingering:
+      case State::kClosed: drop(each); continue;
     }
-    date_.update(std::time(nullptr));
-    refuse(*each, 408, "the request did not arrive in time");
     enter(*each, State::kSending, now);
     proceed(each, now);
   }
@@ -163,7 +163,8 @@ void ControlServer::enter(Client& client, State next, common::TimePoint now) {
   if (next != client.state || next == State::kIdle) client.deadline = now + patience_of(next);
   client.state = next;
   if (next == State::kClosed) return;
-  const std::uint32_t wanted = next == State::kSending ? EPOLLOUT : EPOLLIN;
+  // Nothing but the end of both sides is told of a client that waits: it may have ended its own, and be listening.
+  const std::uint32_t wanted = next == State::kSending ? EPOLLOUT : next == State::kWaiting ? 0U : EPOLLIN;
   if (wanted != client.watched) poller_->change(client.fd.get(), wanted);
   client.watched = wanted;
 }
@@ -177,6 +178,7 @@ ControlServer::State ControlServer::advance(Client& client) {
     case State::kSending:
       if (flush(client) == Peer::kGone) return State::kClosed;
       break;
+    case State::kWaiting: return look(client) == Peer::kGone ? State::kClosed : State::kWaiting;
     case State::kLingering: return discard(client) == Peer::kGone ? State::kClosed : State::kLingering;
     case State::kClosed: return State::kClosed;
   }
@@ -187,6 +189,7 @@ ControlServer::State ControlServer::advance(Client& client) {
 
 ControlServer::State ControlServer::state_after_sending(Client& client) {
   if (!client.output.empty()) return State::kSending;
+  if (client.asked) return State::kWaiting;
   switch (client.fate) {
     case Fate::kStays: break;
     case Fate::kCloses: return State::kClosed;
@@ -210,6 +213,12 @@ ControlServer::Peer ControlServer::discard(Client& client) {
   return peer;
 }
 
+// Asks the kernel: the event that woke us may be of a descriptor that had this number before.
+ControlServer::Peer ControlServer::look(const Client& client) {
+  pollfd ended{.fd = client.fd.get(), .events = 0, .revents = 0};
+  return ::poll(&ended, 1, 0) == 1 ? Peer::kGone : Peer::kThere;
+}
+
 ControlServer::Peer ControlServer::flush(Client& client) {
   if (client.output.empty()) return Peer::kThere;
   const std::string_view rest = std::string_view(client.output).substr(client.sent);
@@ -225,7 +234,7 @@ ControlServer::Peer ControlServer::flush(Client& client) {
 
 // Takes input until there is something to send: one request at most, because an answer can be dear.
 void ControlServer::take_request(Client& client) {
-  while (!client.input.empty() && client.output.empty()) {
+  while (!client.input.empty() && client.output.empty() && !client.asked) {
     const auto outcome = client.parser.feed(client.input);
     switch (outcome.status) {
       case common::RequestParser::Status::kNeedMore: client.input.clear(); break;
@@ -246,19 +255,42 @@ void ControlServer::take_request(Client& client) {
 }
 
 void ControlServer::answer(Client& client, const common::Request& request) {
-  const auto target = RequestTarget::parse(request.target);
-  const ControlReply reply = target ? handler_->handle(request.method, target->path, target->query)
-                                    : control_error(400, "the target must be a path, with every key of a query once");
-  const auto connection = !request.keep_alive          ? common::ConnectionOption::kClose
-                          : request.minor_version == 0 ? common::ConnectionOption::kKeepAlive
-                                                       : common::ConnectionOption::kImplicit;
-  const auto sending = request.is_head ? common::BodySending::kOmit : common::BodySending::kSend;
+  client.asked = Reception{
+      .token = ++last_token_,
+      .sending = request.is_head ? common::BodySending::kOmit : common::BodySending::kSend,
+      .connection = !request.keep_alive          ? common::ConnectionOption::kClose
+                    : request.minor_version == 0 ? common::ConnectionOption::kKeepAlive
+                                                 : common::ConnectionOption::kImplicit,
+  };
   if (!request.keep_alive) client.fate = Fate::kCloses;
-  append_reply(client.output, reply, sending, connection, date_);
+  const auto target = RequestTarget::parse(request.target);
+  if (!target)
+    return append_answer(client, control_error(400,
+                                               "the target must be a path, with every key of a query "
+                                               "once"));
+  const auto outcome = handler_->handle(request.method, target->path, target->query, client.asked->token);
+  if (const auto* reply = std::get_if<ControlReply>(&outcome)) append_answer(client, *reply);
+}
+
+void ControlServer::append_answer(Client& client, const ControlReply& reply) {
+  CHECK(client.asked.has_value());  // else the handler has answered twice
+  append_reply(client.output, reply, client.asked->sending, client.asked->connection, date_);
+  client.asked.reset();
+}
+
+void ControlServer::reply(ClientToken token, const ControlReply& reply, common::TimePoint now) {
+  const auto client =
+      std::ranges::find_if(clients_, [token](const Client& each) { return each.asked && each.asked->token == token; });
+  if (client == clients_.end()) return;
+  date_.update(std::time(nullptr));
+  append_answer(*client, reply);
+  // In any other state the handler is still at it, and whoever called it goes on.
+  if (client->state == State::kWaiting) enter(*client, State::kSending, now);
 }
 
 void ControlServer::refuse(Client& client, int status, std::string_view reason) {
   client.input.clear();
+  client.asked.reset();
   client.fate = Fate::kLingers;
   append_reply(client.output, control_error(status, reason), common::BodySending::kSend,
                common::ConnectionOption::kClose, date_);

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,27 +18,11 @@
 #include "common/http_response.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "master/control_handler.h"
 #include "master/control_socket.h"
 #include "master/poller.h"
 
 namespace master {
-
-struct ControlReply {
-  int status;
-  std::string body;  // JSON
-  std::string allow = {};  // the methods a 405 names: "GET, HEAD"; empty = no Allow field
-};
-
-// {"error": text}, with what is not UTF-8 in `text` replaced.
-ControlReply control_error(int status, std::string_view text);
-
-class ControlHandler {
- public:
-  virtual ~ControlHandler() = default;
-  // HEAD arrives as it is; its answer loses its body here. Must not call back into the server.
-  virtual ControlReply handle(std::string_view method, std::string_view path,
-                              const std::map<std::string, std::string>& query) = 0;
-};
 
 class ControlServer {
  public:
@@ -47,6 +30,8 @@ class ControlServer {
   static constexpr std::size_t kRequestBodyMax = 64 * 1024;  // bytes
   static constexpr common::Duration kPatience = std::chrono::seconds(10);  // for a request, and for its answer
   static constexpr common::Duration kIdleMax = std::chrono::seconds(60);  // between requests
+  static constexpr common::Duration kWaitMax =
+      std::chrono::hours(1);  // for a deferred answer, which has its own deadline
   static constexpr common::Duration kLingerMax = std::chrono::seconds(1);  // for the client to end, too
   static constexpr common::Duration kAcceptPause = std::chrono::milliseconds(100);  // when out of descriptors
 
@@ -61,23 +46,36 @@ class ControlServer {
   void on_event(int fd, std::uint32_t events, common::TimePoint now);
   std::optional<common::TimePoint> next_deadline() const;
   void on_time(common::TimePoint now);
+  // The answer the handler deferred. It is sent from a later turn, so nothing of the handler's is called from here.
+  // The client may have gone in the meantime: then nobody is told.
+  void reply(ClientToken client, const ControlReply& reply, common::TimePoint now);
   std::size_t clients() const { return clients_.size(); }
 
  private:
   /*
    *   kIdle --a byte--> kReading --whole, or refused--> kSending --all sent--> kIdle
-   *     |                  | too slow: 408 ---------------^  |  --refused--> kLingering --its end--> kClosed
-   *     `-- its end, idle for too long --> kClosed <---------'  broken, too slow, last answer sent
+   *     |                |  | too slow: 408 ------------^ ^  | |
+   *     |                |  `--deferred--> kWaiting ------'  | `--refused--> kLingering --its end--> kClosed
+   *     |                |                    | reply(), 504 |
+   *     `----------------`--------------------`--------------`--> kClosed: gone, idle for too long, last answer sent
    */
   enum class State : std::uint8_t {
     kIdle,  // nothing of a request is here
     kReading,  // a part of a request is here
+    kWaiting,  // a request is with the handler; what follows it stays in the socket
     kSending,  // an answer is not sent yet, or more requests have been read already
     kLingering,  // our side is ended; what still comes is thrown away, so that the answer is not lost to a reset
     kClosed,  // to be dropped before the turn ends
   };
   enum class Fate : std::uint8_t { kStays, kCloses, kLingers };  // once the output is sent
   enum class Peer : std::uint8_t { kThere, kGone };
+
+  // What a request wants to know of its answer.
+  struct Reception {
+    ClientToken token;
+    common::BodySending sending;
+    common::ConnectionOption connection;
+  };
 
   struct Client {
     Client(common::UniqueFd taken, common::TimePoint until);
@@ -87,6 +85,7 @@ class ControlServer {
     common::TimePoint deadline;
     std::uint32_t watched;  // what the poller was told
     common::RequestParser parser;
+    std::optional<Reception> asked;  // the request the handler has and has not answered
     std::string input;  // read, but not parsed; empty in kIdle and kReading
     std::string output;
     std::size_t sent = 0;  // of output
@@ -106,11 +105,13 @@ class ControlServer {
   State advance(Client& client);
   static Peer receive(Client& client);
   static Peer discard(Client& client);
+  static Peer look(const Client& client);
   static Peer flush(Client& client);
   static State state_after_sending(Client& client);
   void enter(Client& client, State next, common::TimePoint now);
   void take_request(Client& client);
   void answer(Client& client, const common::Request& request);
+  void append_answer(Client& client, const ControlReply& reply);
   void refuse(Client& client, int status, std::string_view reason);
   void drop(Clients::iterator client);
 
@@ -119,6 +120,7 @@ class ControlServer {
   ControlHandler* handler_;
   Clients clients_;
   std::optional<common::TimePoint> accept_again_;  // set while accepting is paused
+  ClientToken last_token_ = 0;
   common::DateCache date_;
 };
 

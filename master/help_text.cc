@@ -20,8 +20,10 @@ Usage:
   supervisor config [OPTIONS] [APP.so]   print the effective configuration as TOML, with the origin of each value
 
   supervisor status  [--json] [--control PATH] [APP.so]         what a running supervisor and its workers do
+  supervisor fds     [--slot N] [--all] [--json] [APP.so]       what its workers have open, and where it was opened
   supervisor recycle --slot N [--control PATH] [APP.so]         replace one worker gracefully
   supervisor scale   N        [--control PATH] [APP.so]         change the number of workers
+  supervisor close-fd --slot N --fd M [--shutdown] [APP.so]     close a descriptor of the application in a live worker
   supervisor stop             [--control PATH] [APP.so]         stop gracefully
 )";
 
@@ -40,6 +42,7 @@ Examples:
   supervisor -b :8080 -b unix:/run/shop/http.sock --access-log combined shop.so
   supervisor -c /etc/shop.toml --set timeouts.keep_alive=30s --set app.greeting=hello shop.so
   supervisor status --json shop.so
+  supervisor fds --slot 2 shop.so
 )";
 
 std::string option_line(std::string_view names, std::string_view value_name, std::string_view description) {
@@ -79,6 +82,10 @@ std::string help_text() {
   text += key_options();
   text += "\nOther:\n";
   text += option_line("--json", "", "print the answer of a running supervisor as it came");
+  text += option_line("--slot", "N", "the worker in this position; fds without it: all workers");
+  text += option_line("--all", "", "fds: every single descriptor, too");
+  text += option_line("--fd", "M", "close-fd: the descriptor's number in the worker");
+  text += option_line("--shutdown", "", "close-fd: shut the socket down in both directions; its number stays taken");
   text += option_line("--version", "", "print the version");
   text += option_line("-h,--help", "", "print this text");
   text += option_line("--help-all", "", "and every configuration key with its default and range");

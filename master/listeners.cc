@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <initializer_list>
 #include <string_view>
 #include <utility>
 
 #include "common/check.h"
 #include "common/log.h"
+#include "master/steering.h"
 #include "master/unix_path.h"
 
 namespace master {
@@ -67,9 +69,34 @@ Result<UniqueFd> make_socket(const Address& address) {
   return fd;
 }
 
-void set_flag(int fd, int level, int option) {
+struct Option {
+  int level;
+  int name;
+  int value;
+};
+
+Result<void> set_options(int fd, const Address& address, std::initializer_list<Option> options) {
+  for (const Option& option : options) {
+    if (setsockopt(fd, option.level, option.name, &option.value, sizeof option.value) < 0) {
+      return explain_call(address, "setsockopt", errno);
+    }
+  }
+  if (address.storage.ss_family != AF_INET6) return {};
   const int on = 1;
-  CHECK(setsockopt(fd, level, option, &on, sizeof on) == 0);
+  if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) return {};
+  return explain_call(address, "setsockopt", errno);
+}
+
+Result<void> attach_program(int member, std::vector<sock_filter> program) {
+  const sock_fprog whole{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
+  if (setsockopt(member, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) == 0) return {};
+  return common::fail_errno("SO_ATTACH_REUSEPORT_CBPF", errno);
+}
+
+// Linux 5.3; a sandbox may know only how to attach.
+bool detach_program(int member) {
+  const int unused = 0;
+  return setsockopt(member, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof unused) == 0 || errno == ENOENT;
 }
 
 enum class Holder { kNobody, kSomebody };
@@ -79,8 +106,9 @@ enum class Holder { kNobody, kSomebody };
 Result<Holder> probe_bind(const Address& address) {
   auto probe = make_socket(address);
   if (!probe) return std::unexpected(probe.error());
-  set_flag(probe->get(), SOL_SOCKET, SO_REUSEADDR);
-  if (address.storage.ss_family == AF_INET6) set_flag(probe->get(), IPPROTO_IPV6, IPV6_V6ONLY);
+  if (auto set = set_options(probe->get(), address, {{SOL_SOCKET, SO_REUSEADDR, 1}}); !set) {
+    return std::unexpected(set.error());
+  }
   if (bind(probe->get(), address.get(), address.length) == 0) return Holder::kNobody;
   if (errno == EADDRINUSE) return Holder::kSomebody;
   return explain_call(address, "bind", errno);
@@ -125,6 +153,15 @@ Result<void> check_distinct(std::span<const Address> addresses) {
 
 }  // namespace
 
+std::string_view name_of(ListenerSteering steering) {
+  switch (steering) {
+    case ListenerSteering::kNone: return "none";
+    case ListenerSteering::kHash: return "hash";
+    case ListenerSteering::kHealth: return "health";
+  }
+  return "";
+}
+
 Result<void> Listeners::open_unix(Listener& listener) const {
   const Address& address = listener.address;
   auto fd = make_socket(address);
@@ -147,24 +184,26 @@ Result<void> Listeners::open_unix(Listener& listener) const {
 Result<UniqueFd> Listeners::open_tcp(Address& address) const {
   auto fd = make_socket(address);
   if (!fd) return fd;
-  set_flag(fd->get(), SOL_SOCKET, SO_REUSEADDR);
-  set_flag(fd->get(), SOL_SOCKET, SO_REUSEPORT);
-  // A sender is woken when so little is left to send: a slow reader makes visible progress each timeouts.write, and its
-  // connection holds less kernel memory. Inherited, too (tcp(7), Linux 3.12).
-  const int unsent = kUnsentLowWater;
-  CHECK(setsockopt(fd->get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0);
-  set_flag(fd->get(), IPPROTO_TCP, TCP_NODELAY);  // inherited by what is accepted
-  if (address.storage.ss_family == AF_INET6) set_flag(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY);
+  // The last two are inherited by what is accepted. A sender is woken when so little is left to send: a slow reader
+  // makes visible progress each timeouts.write, and its connection holds less kernel memory (tcp(7), Linux 3.12).
+  const auto set = set_options(fd->get(), address,
+                               {{SOL_SOCKET, SO_REUSEADDR, 1},
+                                {SOL_SOCKET, SO_REUSEPORT, 1},
+                                {IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentLowWater},
+                                {IPPROTO_TCP, TCP_NODELAY, 1}});
+  if (!set) return std::unexpected(set.error());
   if (bind(fd->get(), address.get(), address.length) < 0) return explain_call(address, "bind", errno);
   if (::listen(fd->get(), static_cast<int>(backlog_)) < 0) return explain_call(address, "listen", errno);
   // Port 0: the first slot's port is the port of all.
   address.length = sizeof address.storage;
-  CHECK(getsockname(fd->get(), reinterpret_cast<sockaddr*>(&address.storage), &address.length) == 0);
+  if (getsockname(fd->get(), reinterpret_cast<sockaddr*>(&address.storage), &address.length) < 0) {
+    return explain_call(address, "getsockname", errno);
+  }
   return fd;
 }
 
 Result<Listeners> Listeners::open(std::span<const Address> addresses, std::uint32_t slots, std::uint32_t backlog,
-                                  common::Duration patience) {
+                                  common::Duration patience, common::Steering steering) {
   if (auto distinct = check_distinct(addresses); !distinct) return std::unexpected(distinct.error());
   const auto give_up_at = common::Clock::now() + patience;
   // All of them before the first is opened: what is found listening is certainly not ours.
@@ -182,6 +221,7 @@ Result<Listeners> Listeners::open(std::span<const Address> addresses, std::uint3
   for (SlotIndex slot = 0; slot < slots; ++slot) {
     if (auto opened = result.open_slot(slot); !opened) return std::unexpected(opened.error());
   }
+  if (steering != common::Steering::kHash) result.try_steering();
   return result;
 }
 
@@ -208,6 +248,11 @@ Result<void> Listeners::open_slot(SlotIndex slot) {
 
 void Listeners::close_slot(SlotIndex slot) {
   CHECK(slots_ > 0 && slot == slots_ - 1);
+  // Before the kernel counts anew: the program must not name what is gone.
+  std::vector<bool> able = steered_ ? *steered_ : std::vector<bool>();
+  able.resize(slots_, true);
+  able[slot] = false;
+  steer(able);
   for (Listener& listener : listeners_) {
     if (listener.address.kind == AddressKind::kTcp && !listener.sockets.empty()) listener.sockets.pop_back();
   }
@@ -215,7 +260,51 @@ void Listeners::close_slot(SlotIndex slot) {
 }
 
 void Listeners::close_all() {
+  steer({});  // workers that still drain close theirs one by one, which changes what the others are called
   for (Listener& listener : listeners_) listener.sockets.clear();
+}
+
+void Listeners::steer(const std::vector<bool>& able) {
+  if (health_ == Health::kUnwanted) return;
+  std::vector<bool> wanted = able;
+  wanted.resize(slots_, true);
+  const std::vector<sock_filter> program = steering_program(wanted);
+  if (program.empty()) wanted.clear();
+  if (steered_ == wanted) return;
+  if (auto attached = attach(program); !attached) return give_up_steering(attached.error());
+  steered_ = std::move(wanted);
+  health_ = Health::kWorks;
+}
+
+// The program is the group's, so one member of each is enough.
+Result<void> Listeners::attach(const std::vector<sock_filter>& program) const {
+  for (const Listener& listener : listeners_) {
+    if (listener.address.kind != AddressKind::kTcp || listener.sockets.empty()) continue;
+    const int member = listener.sockets.front().get();
+    if (program.empty() && detach_program(member)) continue;
+    if (auto attached = attach_program(member, program.empty() ? no_choice_program() : program); !attached) {
+      return common::fail(listener.address.text() + ": " + attached.error().message, attached.error().errnum);
+    }
+  }
+  return {};
+}
+
+void Listeners::try_steering() {
+  health_ = Health::kWorks;
+  auto tried = attach(no_choice_program());
+  if (tried) tried = attach({});
+  if (!tried) give_up_steering(tried.error());
+}
+
+void Listeners::give_up_steering(const common::Error& error) {
+  if (health_ == Health::kWorks) {
+    common::log(common::LogLevel::kWarn, "new connections go to every worker, whether it takes them or not: " +
+                                             error.message + "; allow it, or set listen.steering = \"hash\"");
+  }
+  health_ = Health::kFails;
+  steered_.reset();
+  // As many groups as possible back to the kernel's choice: an old program is worse.
+  if (attach({})) steered_ = std::vector<bool>();
 }
 
 std::vector<int> Listeners::sockets_of(SlotIndex slot) const {
@@ -232,7 +321,10 @@ std::vector<ListenerView> Listeners::views() const {
   std::vector<ListenerView> views;
   views.reserve(listeners_.size());
   for (const Listener& listener : listeners_) {
-    views.push_back({.address = listener.address.text(), .sockets = listener.sockets.size()});
+    const auto steering = listener.sockets.size() < 2 ? ListenerSteering::kNone
+                          : health_ == Health::kWorks ? ListenerSteering::kHealth
+                                                      : ListenerSteering::kHash;
+    views.push_back({.address = listener.address.text(), .sockets = listener.sockets.size(), .steering = steering});
   }
   return views;
 }

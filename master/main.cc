@@ -81,7 +81,7 @@ int run(common::Config config, const master::Environment& environment, std::vect
                {"workers", config.workers.count},
                {"open_files_soft", open_files->soft},
                {"open_files_hard", open_files->hard},
-               {"connections_per_worker", budget.connections}});
+               {"connections_per_worker", master::arithmetic_of(budget)}});
 
   master::block_master_signals();
   if (config.control.socket.empty()) {
@@ -91,7 +91,8 @@ int run(common::Config config, const master::Environment& environment, std::vect
   if (!control) return cannot_start(control.error().message);
   const auto addresses = parse_addresses(config.listen.bind);
   if (!addresses) return cannot_start(addresses.error().message);
-  auto listeners = master::Listeners::open(*addresses, config.workers.count, config.listen.backlog);
+  auto listeners = master::Listeners::open(*addresses, config.workers.count, config.listen.backlog,
+                                           master::Listeners::kPredecessorPatience, config.listen.steering);
   if (!listeners) return cannot_start(listeners.error().message);
   auto scoreboard = common::Scoreboard::create();
   if (!scoreboard) return cannot_start(scoreboard.error().message);
@@ -115,7 +116,7 @@ int run(common::Config config, const master::Environment& environment, std::vect
                           .listeners = *listeners,
                           .control = *control,
                           .open_files = *open_files,
-                          .connections_max = budget.connections,
+                          .budget = budget,
                           .template_main = become_template});
   const auto exit_code = service.run();
   return exit_code ? *exit_code : cannot_start(exit_code.error().message);

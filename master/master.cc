@@ -42,6 +42,9 @@ Master::Master(MasterParts parts)
     : parts_(std::move(parts)),
       supervision_({.workers = parts_.config.workers, .restart = parts_.config.restart}),
       workers_(parts_.scoreboard),
+      inspector_(poller_),
+      reports_(inspector_, desk_, workers_, [this](WorkerId worker) { drain(worker); }),
+      sampler_(parts_.config, parts_.open_files, workers_),
       api_(*this, *this) {}
 
 common::Result<int> Master::run() {
@@ -73,7 +76,9 @@ void Master::turn() {
   auto now = common::Clock::now();
   auto until = next_sample_;
   if (const auto decision = supervision_.next_deadline()) until = std::min(until, *decision);
-  if (const auto control = control_->next_deadline()) until = std::min(until, *control);
+  for (const auto deadline : {control_->next_deadline(), desk_.next_deadline(), inspector_.next_deadline()}) {
+    if (deadline) until = std::min(until, *deadline);
+  }
   const auto events = poller_.wait(until, now);
   now = common::Clock::now();
 
@@ -90,6 +95,7 @@ void Master::turn() {
   for (const WorkerId id : speaking) read_worker_channel(id);
   for (const PollEvent& ready : events) {
     if (control_->owns(ready.fd)) control_->on_event(ready.fd, ready.events, now);
+    if (inspector_.owns(ready.fd)) inspector_.on_event(ready.fd, now);
   }
   on_signals();
   reap_children();
@@ -98,6 +104,8 @@ void Master::turn() {
   // Workers that drain hold their own copies; from when they close them, new clients are refused instead of waiting.
   if (supervision_.phase() >= Phase::kStopGraceful) parts_.listeners.close_all();
   control_->on_time(now);
+  desk_.on_time(now);
+  inspector_.on_time(now);
   if (next_sample_ <= now) {
     next_sample_ = now + parts_.config.recycle.interval;
     sample_workers(now);
@@ -148,6 +156,7 @@ void Master::reap_children() {
 
 void Master::on_child_ended(pid_t pid, int wait_status) {
   if (pid == template_pid_) return on_template_ended(wait_status);
+  if (inspector_.owns_pid(pid)) return inspector_.on_child_ended(wait_status);
   if (WorkerEntry* entry = workers_.find_pid(pid)) return on_worker_ended(*entry, wait_status);
   // An orphan from below (we may be PID 1), or a worker whose fork we have not been told of yet.
   strangers_[strangers_next_++ % strangers_.size()] = {pid, wait_status};
@@ -212,6 +221,8 @@ void Master::on_template_message(const common::Message& message) {
     case common::MessageType::kStartWorker:
     case common::MessageType::kReady:
     case common::MessageType::kOwnSlot:
+    case common::MessageType::kLimits:
+    case common::MessageType::kAsked:
     case common::MessageType::kDrain: return;  // not a template's to say
   }
 }
@@ -224,7 +235,8 @@ void Master::on_forked(const common::Message& message) {
   common::Message start;
   start.type = common::MessageType::kStartWorker;
   start.worker = entry->id;
-  if (auto sent = entry->channel.send(start, parts_.listeners.sockets_of(entry->slot)); !sent) {
+  const auto sent = entry->channel.send(start, parts_.listeners.sockets_of(entry->slot));
+  if (!sent) {
     common::log(common::LogLevel::kWarn, "cannot hand the sockets to a worker: " + sent.error().message,
                 {{"slot", entry->slot}, {"pid", entry->pid}});
   }
@@ -234,6 +246,8 @@ void Master::on_forked(const common::Message& message) {
     pid = 0;
     if (WorkerEntry* ended = workers_.find(message.worker)) return on_worker_ended(*ended, wait_status);
   }
+  // Without its sockets it would wait until workers.start_timeout. Not reaped yet, so the pid is its own.
+  if (!sent && workers_.find(message.worker) != nullptr) kill(message.pid, SIGKILL);
 }
 
 void Master::read_worker_channel(WorkerId id) {
@@ -252,6 +266,7 @@ void Master::read_worker_channel(WorkerId id) {
       entry->channel = common::Channel();
       return;
     }
+    if (message->message.type == common::MessageType::kAsked) desk_.on_asked(id);
     if (message->message.type == common::MessageType::kFailed) entry->last_words = last_words_of(message->message);
     if (message->message.type == common::MessageType::kReady) {
       entry->progress = WorkerEntry::Progress::kReady;
@@ -266,47 +281,21 @@ void Master::read_worker_channel(WorkerId id) {
 // ---- samples
 
 void Master::sample_workers(common::TimePoint now) {
-  const RecycleRules rules{.recycle = parts_.config.recycle,
-                           .hang_timeout = parts_.config.workers.hang_timeout,
-                           .open_files_soft = parts_.open_files.soft};
-  for (const WorkerView& view : supervision_.workers()) {
-    if (view.state != VisibleState::kReady || !view.ready_at || view.recycle_planned) continue;
-    WorkerEntry* entry = workers_.find(view.worker);
-    if (entry == nullptr || entry->pid == 0) continue;
-    const auto sample = sample_process(entry->pid);
-    if (!sample) continue;  // it has just ended: waitpid will say so
-    entry->sample = *sample;
-    const common::WorkerGauges& gauges = workers_.gauges(*entry);
-    entry->window.push({.at = now,
-                        .fds_total = sample->fds,
-                        .owned = gauges.owned_fds.load(std::memory_order_relaxed),
-                        .baseline = gauges.baseline_fds.load(std::memory_order_relaxed),
-                        .rss = sample->rss_bytes,
-                        .requests = gauges.requests.load(std::memory_order_relaxed)});
-    WorkerFacts facts{.worker = view.worker, .ready_at = *view.ready_at, .busy_since = std::nullopt};
-    if (const auto busy = gauges.busy_since_ns.load(std::memory_order_relaxed); busy != 0) {
-      facts.busy_since = common::TimePoint(std::chrono::nanoseconds(busy));
-    }
-    const auto decision = decide_recycle(entry->window.samples(), facts, rules, now);
-    if (!decision) continue;
-    common::log(common::LogLevel::kWarn, "worker has reached a recycle limit",
-                {{"slot", view.slot},
-                 {"pid", entry->pid},
-                 {"recycle", name_of(decision->reason)},
-                 {"measured", static_cast<std::uint64_t>(decision->measured)},
-                 {"limit", static_cast<std::uint64_t>(decision->limit)}});
-    feed(event::RecycleAsked{.slot = view.slot, .worker = view.worker, .reason = decision->reason});
-  }
+  const std::vector<WorkerView> views = supervision_.workers();
+  for (Finding& finding : sampler_.look(views, template_pid_, now)) act_on(std::move(finding));
+  parts_.listeners.steer(sampler_.able_slots(views, supervision_.open_slots()));
 }
 
 // ---- orders
 
 Json Master::status(common::TimePoint now) const {
   return report_status({.supervision = supervision_,
-                        .workers = const_cast<WorkerTable&>(workers_),
+                        .workers = workers_,
                         .listeners = parts_.listeners,
+                        .close_wait = sampler_.close_wait(),
+                        .recycles = reports_.to_json(),
                         .open_files = parts_.open_files,
-                        .connections_max = parts_.connections_max,
+                        .budget = parts_.budget,
                         .generation = generation_,
                         .started_at = started_at_},
                        now);

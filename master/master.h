@@ -20,12 +20,15 @@
 #include "common/config.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
+#include "master/ask_desk.h"
 #include "master/control_api.h"
 #include "master/control_server.h"
+#include "master/inspector.h"
 #include "master/listeners.h"
 #include "master/open_files_rule.h"
 #include "master/poller.h"
-#include "master/recycle_policy.h"
+#include "master/recycle_reports.h"
+#include "master/sampler.h"
 #include "master/supervision.h"
 #include "master/worker_table.h"
 
@@ -42,7 +45,7 @@ struct MasterParts {
   Listeners& listeners;
   ControlSocket& control;
   OpenFilesPlan open_files;
-  std::uint32_t connections_max;  // per worker
+  ConnectionBudget budget;  // per worker
   TemplateMain template_main;
 };
 
@@ -62,6 +65,8 @@ class Master final : public ServiceView, public ServiceOrders {
   bool recycle(SlotIndex slot) override;
   void scale(std::uint32_t workers) override;
   void stop(StopKind kind) override;
+  ControlOutcome inspect(std::optional<SlotIndex> slot, ClientToken client) override;
+  ControlOutcome close_fd(SlotIndex slot, int fd, CloseHow how, ClientToken client) override;
 
  private:
   common::Result<void> set_up();
@@ -80,9 +85,11 @@ class Master final : public ServiceView, public ServiceOrders {
   void on_forked(const common::Message& message);
 
   void execute(const Action& action);
+  void on_note(const action::Note& note);
   void start_template();
   void stop_template(int signal);
   void spawn(const action::Spawn& spawn);
+  void drain(WorkerId id);
   void kill_worker(const action::Kill& kill);
   void forget(WorkerId id);
   void tell_owner(SlotIndex slot);
@@ -90,11 +97,20 @@ class Master final : public ServiceView, public ServiceOrders {
   void open_slot(SlotIndex slot);
 
   void sample_workers(common::TimePoint now);
+  void act_on(Finding finding);
+  void shut_down(WorkerId id, std::vector<CloseWaitSocket> sockets);
+  WorkerId serving_in(SlotIndex slot) const;
+  ControlOutcome inspect(std::optional<SlotIndex> slot, const std::vector<WorkerId>& wanted,
+                         const std::vector<std::uint64_t>& stack, ClientToken client);
 
   MasterParts parts_;
   Supervision supervision_;
   WorkerTable workers_;
   Poller poller_;
+  AskDesk desk_;
+  Inspector inspector_;
+  RecycleReports reports_;
+  Sampler sampler_;
   ControlApi api_;
   std::optional<ControlServer> control_;
   common::UniqueFd signals_;

@@ -9,10 +9,8 @@ namespace {
 
 constexpr std::uint64_t kHeadroomMin = 64;
 
-std::uint64_t headroom(std::uint64_t soft) { return std::max(kHeadroomMin, soft / 4); }
-
 std::uint64_t connections_that_fit(std::uint64_t soft, std::uint64_t reserve) {
-  const std::uint64_t taken = reserve + headroom(soft);
+  const std::uint64_t taken = reserve + application_headroom(soft);
   const std::uint64_t room = soft > taken ? soft - taken : 0;
   const std::uint64_t fit = std::max({room, soft / 8, std::uint64_t{1}});
   return std::min<std::uint64_t>(fit, std::numeric_limits<std::uint32_t>::max());
@@ -23,6 +21,18 @@ std::uint64_t limit_needed(std::uint64_t connections, std::uint64_t reserve) {
   std::uint64_t soft = std::max(connections + reserve + kHeadroomMin, (connections + reserve) * 4 / 3);
   while (connections_that_fit(soft, reserve) < connections) ++soft;  // at most twice: rounding
   return soft;
+}
+
+// Under a limit that is too small for all, the reserve gets up to half of what connections leave, rounded up: without
+// it the worker cannot even refuse.
+ConnectionBudget divide(const ConnectionFacts& facts, std::uint64_t connections) {
+  const std::uint64_t left = facts.open_files_soft > connections ? facts.open_files_soft - connections : 0;
+  const std::uint64_t wanted = facts.reserve + application_headroom(facts.open_files_soft);
+  const std::uint64_t reserve = left >= wanted ? facts.reserve : std::min(facts.reserve, left - left / 2);
+  return {.connections = static_cast<std::uint32_t>(connections),
+          .open_files_soft = facts.open_files_soft,
+          .reserve = reserve,
+          .headroom = left - reserve};
 }
 
 }  // namespace
@@ -54,15 +64,24 @@ std::optional<std::string> refuse_open_files(std::uint64_t soft, std::uint64_t w
 
 ConnectionBudget decide_connections(const ConnectionFacts& facts) {
   const std::uint64_t fit = connections_that_fit(facts.open_files_soft, facts.reserve);
-  if (facts.configured == 0) return {static_cast<std::uint32_t>(fit)};
-  if (facts.configured <= fit) return {facts.configured};
+  if (facts.configured == 0) return divide(facts, fit);
+  if (facts.configured <= fit) return divide(facts, facts.configured);
+  ConnectionBudget budget = divide(facts, fit);
   const std::string needed = std::to_string(limit_needed(facts.configured, facts.reserve));
-  return {static_cast<std::uint32_t>(fit),
-          "limits.connections = " + std::to_string(facts.configured) + " does not fit into " +
-              std::to_string(facts.open_files_soft) + " open files per worker, " + std::to_string(fit) +
-              " is used instead: raise the limit to " + needed + " (LimitNOFILE=" + needed +
-              " in the unit, `ulimit -n " + needed +
-              "` in a shell; limits.open_files if it is set lower), or lower limits.connections"};
+  budget.warning = "limits.connections = " + std::to_string(facts.configured) + " does not fit into " +
+                   std::to_string(facts.open_files_soft) + " open files per worker, " + std::to_string(fit) +
+                   " is used instead: raise the limit to " + needed + " (LimitNOFILE=" + needed +
+                   " in the unit, `ulimit -n " + needed +
+                   "` in a shell; limits.open_files if it is set lower), or lower limits.connections";
+  return budget;
 }
+
+std::string arithmetic_of(const ConnectionBudget& budget) {
+  return std::to_string(budget.connections) + " connections = " + std::to_string(budget.open_files_soft) +
+         " open files - " + std::to_string(budget.reserve) + " in reserve - " + std::to_string(budget.headroom) +
+         " for the application";
+}
+
+std::uint64_t application_headroom(std::uint64_t soft) { return std::max(kHeadroomMin, soft / 4); }
 
 }  // namespace master

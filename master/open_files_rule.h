@@ -40,15 +40,26 @@ struct ConnectionFacts {
   std::uint32_t configured = 0;  // limits.connections; 0 = "auto"
 };
 
+// How the soft limit of one worker is divided: reserve + headroom + connections = open_files_soft, always.
 struct ConnectionBudget {
   std::uint32_t connections = 1;  // per worker, at least 1
+  std::uint64_t open_files_soft = 0;  // what was divided
+  std::uint64_t reserve = 0;
+  std::uint64_t headroom = 0;  // for the application's own descriptors
   std::optional<std::string> warning{};
 };
 
 // Auto = soft limit - reserve - head-room for the application's own descriptors, which is a quarter of the limit and
 // at least 64. A quarter, because a worker full of connections and nothing else must stay below recycle.fds_used
-// (0.8): load is not a leak. Limits too small for that still give an eighth to connections, and at least one.
-// More than that, if configured, is not accepted: it would be paid for with EMFILE in the application.
+// (0.8): load is not a leak. Limits too small for that still give an eighth to connections, and at least one; reserve
+// and head-room then share what is left. More than fits, if configured, is not accepted: it would be paid for with
+// EMFILE in the application; fewer leave it more room. Asked again whenever a worker's soft limit has changed.
 ConnectionBudget decide_connections(const ConnectionFacts& facts);
+
+// "704 connections = 1024 open files - 64 in reserve - 256 for the application"
+std::string arithmetic_of(const ConnectionBudget& budget);
+
+// The part of `soft` that is meant for the application's own descriptors.
+std::uint64_t application_headroom(std::uint64_t soft);
 
 }  // namespace master

@@ -1,14 +1,20 @@
-// ProcessSample: reading of /proc/PID/{fd,statm,stat,smaps_rollup} (proc(5)).
+// ProcessSample: reading of /proc/PID/{fd,statm,stat,schedstat,smaps_rollup} (proc(5)).
 #include "master/process_sample.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <fstream>
-#include <sstream>
 #include <string>
+#include <string_view>
+
+#include "common/unique_fd.h"
 
 namespace master {
 namespace {
@@ -29,8 +35,47 @@ common::Result<std::uint64_t> count_fds(pid_t pid) {
   return count;
 }
 
+// One line of numbers, as /proc writes them. A stream would cost more than the kernel's part.
+class Line {
+ public:
+  Line(pid_t pid, const char* name) {
+    const common::UniqueFd file(open(path_of(pid, name).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return;
+    const ssize_t size = read(file.get(), text_.data(), text_.size());
+    if (size > 0) rest_ = {text_.data(), static_cast<std::size_t>(size)};
+  }
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+
+  void skip_past_last(char mark) {
+    const std::size_t at = rest_.rfind(mark);
+    rest_.remove_prefix(at == rest_.npos ? rest_.size() : at + 1);
+  }
+  std::string_view word() {
+    rest_.remove_prefix(std::min(rest_.find_first_not_of(' '), rest_.size()));
+    const std::string_view found = rest_.substr(0, rest_.find_first_of(" \n"));
+    rest_.remove_prefix(found.size());
+    return found;
+  }
+  std::uint64_t number() {
+    const std::string_view digits = word();
+    std::uint64_t value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return value;
+  }
+
+ private:
+  std::array<char, 1024> text_;  // stat is the longest: 52 numbers of at most 20 digits, most of them far shorter
+  std::string_view rest_;
+};
+
 std::uint64_t ticks_to_ns(std::uint64_t ticks) {
   return ticks * (1'000'000'000ULL / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK)));
+}
+
+std::uint64_t soft_limit(pid_t pid) {
+  rlimit limit{};
+  return prlimit(pid, RLIMIT_NOFILE, nullptr, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 }  // namespace
@@ -38,26 +83,25 @@ std::uint64_t ticks_to_ns(std::uint64_t ticks) {
 common::Result<ProcessSample> sample_process(pid_t pid) {
   const auto fds = count_fds(pid);
   if (!fds) return std::unexpected(fds.error());
-  ProcessSample sample{.fds = *fds, .rss_bytes = 0, .cpu_ns = 0};
+  ProcessSample sample{.fds = *fds};
 
-  std::ifstream statm(path_of(pid, "statm"));
-  std::uint64_t pages = 0;
-  std::uint64_t resident = 0;
-  if (statm >> pages >> resident) sample.rss_bytes = resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  Line statm(pid, "statm");
+  statm.word();  // the whole address space
+  sample.rss_bytes = statm.number() * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 
-  std::ifstream stat_file(path_of(pid, "stat"));
-  std::string line;
-  std::getline(stat_file, line);
-  // The name in parentheses may hold blanks: fields are counted from behind it. 14 and 15 are utime and stime.
-  const auto after_name = line.rfind(')');
-  if (after_name != std::string::npos) {
-    std::istringstream fields(line.substr(after_name + 1));
-    std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
-    std::uint64_t user = 0;
-    std::uint64_t system = 0;
-    if (fields >> user >> system) sample.cpu_ns = ticks_to_ns(user + system);
-  }
+  Line stat_line(pid, "stat");
+  stat_line.skip_past_last(')');  // the name in parentheses may hold blanks and more of them
+  const std::string_view state = stat_line.word();
+  if (!state.empty()) sample.state = state.front();
+  for (int field = 4; field < 14; ++field) stat_line.word();
+  const std::uint64_t user = stat_line.number();
+  const std::uint64_t system = stat_line.number();
+  sample.cpu_ns = ticks_to_ns(user + system);
+
+  Line schedstat(pid, "schedstat");
+  const std::uint64_t ran = schedstat.number();
+  sample.main_cpu_ns = ran + schedstat.number();  // and has waited for a CPU (sched-stats.rst of the kernel)
+  sample.open_files_soft = soft_limit(pid);
   return sample;
 }
 

@@ -1,45 +1,47 @@
-// SampleWindow: the last measurements of one worker, oldest first.
+// SampleWindow: the last measurements of one worker, oldest first, with what only a longer look shows.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "common/clock.h"
+#include "common/config.h"
+#include "master/growth_history.h"
+#include "master/progress_watch.h"
+#include "master/sample.h"
 
 namespace master {
 
-struct Sample {
-  common::TimePoint at{};
-  std::uint64_t fds_total = 0;  // open descriptors of the process
-  std::uint64_t owned = 0;      // opened by the server itself, connections included
-  std::uint64_t baseline = 0;   // the application's when the worker became ready
-  std::uint64_t rss = 0;        // bytes
-  std::uint64_t requests = 0;   // served since its start
-
-  // Total and owned are not read at the same instant: a connection in between must not look like 2^64 leaks.
-  std::uint64_t leaked() const {
-    const std::uint64_t expected = owned + baseline;
-    return fds_total > expected ? fds_total - expected : 0;
-  }
+// What holds over more time than the last samples; every member by its class's rules.
+struct Trends {
+  std::optional<Stall> halted{};
+  std::optional<Stall> stuck{};
+  std::optional<Stall> polling{};
+  std::optional<Growth> growth{};
 };
 
-// Keeps as many samples as the policy looks at (recycle.samples), and no more.
+// Keeps the last 2 * recycle.samples samples, and at least 4: as many as the policies judge, and as many before them to
+// compare with.
 class SampleWindow {
  public:
-  explicit SampleWindow(std::uint32_t capacity) : capacity_(std::max(capacity, 1U)) {}
+  explicit SampleWindow(const common::RecycleSettings& settings);
+  explicit SampleWindow(std::uint32_t samples) : SampleWindow(common::RecycleSettings{.samples = samples}) {}
 
-  void push(const Sample& sample) {
-    if (samples_.size() == capacity_) samples_.erase(samples_.begin());
-    samples_.push_back(sample);
-  }
-  void clear() { samples_.clear(); }  // the slot has another worker
-  std::span<const Sample> samples() const { return samples_; }
+  // Cuts off of the descriptors that seem leaked those that a handler holds at the moment, as far as it can be known:
+  // by the worker's own count, if that was taken since the sample before; or, while one turn of the loop lasts, by the
+  // sample before, because everything opened since then was opened by a handler that has not returned.
+  void push(Sample sample);
+
+  std::span<const Sample> samples() const;
+  Trends trends() const;
 
  private:
   std::size_t capacity_;
-  std::vector<Sample> samples_;
+  std::vector<Sample> samples_{};  // up to twice the capacity, so that dropping the oldest costs little
+  ProgressWatch progress_{};
+  GrowthHistory growth_;
 };
 
 }  // namespace master

@@ -5,6 +5,7 @@
 
 #include "common/json.h"
 #include "common/scoreboard.h"
+#include "master/close_wait_watch.h"
 #include "master/listeners.h"
 #include "master/open_files_rule.h"
 #include "master/supervision.h"
@@ -14,15 +15,17 @@ namespace master {
 
 struct StatusSources {
   const Supervision& supervision;
-  WorkerTable& workers;
+  const WorkerTable& workers;
   const Listeners& listeners;
+  const CloseWaitWatch& close_wait;
+  common::Json recycles;  // RecycleReports::to_json()
   OpenFilesPlan open_files;
-  std::uint32_t connections_max;
+  ConnectionBudget budget;
   std::uint32_t generation;
   common::TimePoint started_at;
 };
 
-// The names and units are those of the contract. Reads /proc once per worker (PSS).
+// The names and units are those of the contract. Reads /proc once per worker.
 common::Json report_status(const StatusSources& sources, common::TimePoint now);
 
 }  // namespace master

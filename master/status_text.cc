@@ -4,68 +4,71 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <initializer_list>
 #include <string_view>
 #include <vector>
 
 #include "common/format.h"
+#include "master/json_view.h"
 
 namespace master {
 namespace {
 
 using common::Json;
 
-const Json& member(const Json& from, std::initializer_list<std::string_view> path) {
-  static const Json kNothing;
-  const Json* current = &from;
-  for (const std::string_view name : path) {
-    if (!current->is_object()) return kNothing;
-    const auto found = current->find(std::string(name));
-    if (found == current->end()) return kNothing;
-    current = &*found;
-  }
-  return *current;
-}
-
-// Control bytes of foreign text must not drive a terminal.
-std::string plain(const Json& value) {
-  if (value.is_null()) return "-";
-  if (!value.is_string()) return value.dump();
-  std::string text = value.get<std::string>();
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return text;
-}
-
 std::string age(const Json& value) { return value.is_number() ? render_age(value.get<double>()) : "-"; }
 std::string bytes(const Json& value) { return value.is_number() ? render_bytes(value.get<double>()) : "-"; }
 
-using Row = std::vector<std::string>;
+constexpr std::size_t kColumns = 12;
+using Row = std::array<std::string, kColumns>;
 
-// Columns as wide as their widest cell; text is left, everything else right.
-std::string render_table(const std::vector<Row>& rows, std::size_t text_column) {
-  std::vector<std::size_t> widths(rows.front().size());
+enum class Align : std::uint8_t { kLeft, kRight };
+
+// Columns as wide as their widest cell; a line has no blanks at its end.
+std::string render_table(const std::vector<Row>& rows, const std::array<Align, kColumns>& alignment) {
+  std::array<std::size_t, kColumns> widths{};
   for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
   }
   std::string table;
   for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (i > 0) table += "  ";
-      table +=
-          i == text_column ? common::format("{:<{}}", row[i], widths[i]) : common::format("{:>{}}", row[i], widths[i]);
+    std::string line;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      line += i > 0 ? "  " : "";
+      line += alignment[i] == Align::kLeft ? common::format("{:<{}}", row[i], widths[i])
+                                           : common::format("{:>{}}", row[i], widths[i]);
     }
-    table += '\n';
+    table += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
   }
   return table;
 }
 
+// What is not as it should be, or worth knowing: "full, refused 12, traced".
+std::string notes_on(const Json& worker) {
+  std::string notes;
+  const auto note = [&](const std::string& text) { notes += (notes.empty() ? "" : ", ") + text; };
+  const Json& accepting = member(worker, {"accepting"});
+  if (accepting.is_string() && accepting != "yes") note(plain(accepting));
+  const Json& refused = member(worker, {"refused"});
+  if (refused.is_number() && refused != 0) note("refused " + plain(refused));
+  if (member(worker, {"fds", "trace"}) == "on") note("traced");
+  const Json& planned = member(worker, {"recycle_planned"});
+  if (planned.is_string()) note("to be recycled: " + plain(planned));
+  return notes;
+}
+
 Row worker_row(const Json& worker) {
-  return {plain(member(worker, {"slot"})),         plain(member(worker, {"pid"})),
-          plain(member(worker, {"generation"})),   plain(member(worker, {"state"})),
-          age(member(worker, {"age_s"})),          plain(member(worker, {"requests"})),
-          plain(member(worker, {"connections"})),  bytes(member(worker, {"rss_bytes"})),
-          plain(member(worker, {"fds", "total"})), plain(member(worker, {"fds", "leaked"}))};
+  return {plain(member(worker, {"slot"})),
+          plain(member(worker, {"pid"})),
+          plain(member(worker, {"generation"})),
+          plain(member(worker, {"state"})),
+          age(member(worker, {"age_s"})),
+          plain(member(worker, {"requests"})),
+          plain(member(worker, {"connections"})),
+          bytes(member(worker, {"rss_bytes"})),
+          plain(member(worker, {"fds", "total"})),
+          plain(member(worker, {"fds", "leaked"})),
+          plain(member(worker, {"fds", "close_wait"})),
+          notes_on(worker)};
 }
 
 // "recycled: fds_leaked 2, manual 1", or nothing when all are 0.
@@ -80,10 +83,54 @@ std::string counters(std::string_view name, const Json& from) {
   return list.empty() ? "" : common::format("{}: {}\n", name, list);
 }
 
+// The arithmetic as an operator would check it; nothing for an older supervisor.
+std::string budget_line(const Json& budget) {
+  if (!budget.is_object()) return "";
+  return common::format("per worker {} connections = {} descriptors - {} reserve - {} for the application\n",
+                        plain(member(budget, {"connections_max"})), plain(member(budget, {"open_files"})),
+                        plain(member(budget, {"reserve"})), plain(member(budget, {"headroom"})));
+}
+
+// "2026-11-21T07:30:00Z  slot 0, pid 77, generation 1: fds_leaked 312 (limit 256), left 300 open"
+std::string recycle_line(const Json& recycle) {
+  std::string line = common::format("  {}  slot {}, pid {}, generation {}: {}", plain(member(recycle, {"at"})),
+                                    plain(member(recycle, {"slot"})), plain(member(recycle, {"pid"})),
+                                    plain(member(recycle, {"generation"})), plain(member(recycle, {"reason"})));
+  const Json& measured = member(recycle, {"measured"});
+  const Json& limit = member(recycle, {"limit"});
+  if (measured.is_number() && limit.is_number() && limit != 0) {
+    line += common::format(" {:.10g} (limit {:.10g})", measured.get<double>(), limit.get<double>());
+  }
+  const Json& left_open = member(recycle, {"left_open"});
+  if (left_open.is_number()) line += common::format(", left {} open", plain(left_open));
+  return line + '\n';
+}
+
+// The latest few with their worst groups; all of it is in the JSON.
+std::string recycles_text(const Json& recycles) {
+  constexpr std::size_t kRecyclesShown = 4;
+  constexpr std::size_t kGroupsShown = 3;
+  if (!recycles.is_array() || recycles.empty()) return "";
+  std::string text = "\nlast recycles:\n";
+  for (std::size_t i = 0; i < std::min(recycles.size(), kRecyclesShown); ++i) {
+    text += recycle_line(recycles[i]);
+    const Json& spinning = member(recycles[i], {"spinning", "text"});
+    if (spinning.is_string()) text += common::format("    spinning: {}\n", plain(spinning));
+    const Json& groups = member(recycles[i], {"groups"});
+    for (std::size_t j = 0; groups.is_array() && j < std::min(groups.size(), kGroupsShown); ++j) {
+      text += common::format("    {}\n", plain(member(groups[j], {"text"})));
+    }
+  }
+  if (recycles.size() > kRecyclesShown) text += common::format("  and {} more\n", recycles.size() - kRecyclesShown);
+  return text;
+}
+
 }  // namespace
 
 std::string render_status(const Json& status) {
-  constexpr std::size_t kStateColumn = 3;
+  using enum Align;
+  constexpr std::array<Align, kColumns> kAlignment = {kRight, kRight, kRight, kLeft,  kRight, kRight,
+                                                      kRight, kRight, kRight, kRight, kRight, kLeft};
   std::string text = common::format(
       "master pid {}, generation {}, up {}, {} of {} descriptors\n", plain(member(status, {"master", "pid"})),
       plain(member(status, {"master", "generation"})), age(member(status, {"master", "uptime_s"})),
@@ -92,12 +139,15 @@ std::string render_status(const Json& status) {
     text += common::format("listening on {}, sockets {}, steering {}\n", plain(member(listener, {"address"})),
                            plain(member(listener, {"sockets"})), plain(member(listener, {"steering"})));
   }
-  std::vector<Row> rows = {{"SLOT", "PID", "GEN", "STATE", "AGE", "REQUESTS", "CONNS", "RSS", "FDS", "LEAKED"}};
+  text += budget_line(member(status, {"master", "budget"}));
+  std::vector<Row> rows = {
+      {"SLOT", "PID", "GEN", "STATE", "AGE", "REQUESTS", "CONNS", "RSS", "FDS", "LEAKED", "CLOSE_WAIT", "NOTES"}};
   for (const Json& worker : member(status, {"workers"})) rows.push_back(worker_row(worker));
-  text += '\n' + render_table(rows, kStateColumn);
+  text += '\n' + render_table(rows, kAlignment);
   const std::string counted =
       counters("recycled", member(status, {"recycled"})) + counters("restarts", member(status, {"restarts"}));
   if (!counted.empty()) text += '\n' + counted;
+  text += recycles_text(member(status, {"recycles"}));
   const Json& reload_error = member(status, {"reload", "last_error"});
   if (!reload_error.is_null()) text += common::format("\nlast reload failed: {}\n", plain(reload_error));
   return text;

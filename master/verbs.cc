@@ -21,18 +21,27 @@ struct Question {
   std::string method;
   std::string target;
   std::string done;  // printed after success; empty = the answer itself is the point
+  std::chrono::seconds patience = kControlPatience;
 };
 
 Question question_for(const ClientRequest& request) {
-  const std::uint32_t number = request.number;
+  const std::uint32_t slot = request.slot.value_or(0);
   switch (request.verb) {
     case ClientVerb::kStatus: return {"GET", "/status", ""};
+    case ClientVerb::kFds:
+      return {"GET", request.slot ? common::format("/fds?slot={}", slot) : "/fds", "", kInspectionPatience};
     case ClientVerb::kStop: return {"POST", "/stop", "stopping gracefully"};
     case ClientVerb::kRecycle:
-      return {"POST", common::format("/recycle?slot={}", number),
-              common::format("slot {}: replacement of its worker queued", number)};
+      return {"POST", common::format("/recycle?slot={}", slot),
+              common::format("slot {}: replacement of its worker queued", slot)};
     case ClientVerb::kScale:
-      return {"POST", common::format("/scale?workers={}", number), common::format("scaling to {} workers", number)};
+      return {"POST", common::format("/scale?workers={}", request.workers),
+              common::format("scaling to {} workers", request.workers)};
+    case ClientVerb::kCloseFd:
+      return {"POST", common::format("/close-fd?slot={}&fd={}&how={}", slot, request.fd, name_of(request.how)),
+              common::format("slot {}: descriptor {} {}", slot, request.fd,
+                             request.how == CloseHow::kClose ? "closed" : "shut down"),
+              kInspectionPatience};
   }
   return {};
 }
@@ -67,7 +76,12 @@ int print_answer(const ClientRequest& request, const Question& question, const C
   const common::Json body = common::Json::parse(answer.body, nullptr, false);
   if (!body.is_object()) return refuse("the answer is not a whole JSON object; is this a supervisor's control socket?");
   std::string text = answer.body;
-  if (request.form == OutputForm::kText) text = question.done.empty() ? render_status(body) : question.done;
+  if (request.form == OutputForm::kText) {
+    const auto render = [&] {
+      return request.verb == ClientVerb::kFds ? render_fds(body, request.detail) : render_status(body);
+    };
+    text = question.done.empty() ? render() : question.done;
+  }
   if (!text.ends_with('\n')) text += '\n';
   std::cout << text << std::flush;
   return std::cout ? kExitDone : refuse("cannot write to standard output");
@@ -82,7 +96,7 @@ int run_client_verb(const ClientRequest& request) {
   }
   if (!path) return refuse(path.error().message);
   const Question question = question_for(request);
-  const auto answer = ask_control(*path, question.method, question.target, common::Clock::now() + kControlTimeout);
+  const auto answer = ask_control(*path, question.method, question.target, common::Clock::now(), question.patience);
   if (!answer) return refuse(answer.error().message);
   constexpr int kSuccessMin = 200;
   constexpr int kSuccessMax = 299;

@@ -1,13 +1,17 @@
-// Verbs: what `supervisor status`, `stop`, `recycle` and `scale` do: one question over the control socket.
+// Verbs: what `supervisor status`, `fds`, `stop` and the others do: one question over the control socket.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "master/close_how.h"
+#include "master/fd_text.h"
+
 namespace master {
 
-enum class ClientVerb { kStatus, kStop, kRecycle, kScale };
+enum class ClientVerb { kStatus, kFds, kStop, kRecycle, kScale, kCloseFd };
 enum class OutputForm { kText, kJson };
 
 struct ClientRequest {
@@ -15,11 +19,15 @@ struct ClientRequest {
   OutputForm form = OutputForm::kText;
   std::string control_path;                      // empty = the only socket in control_directories
   std::vector<std::string> control_directories;
-  std::uint32_t number = 0;                      // the slot of kRecycle, the workers of kScale
+  std::optional<std::uint32_t> slot{};           // of kRecycle and kCloseFd; of kFds, where none = all of them
+  std::uint32_t workers = 0;                     // of kScale
+  std::uint32_t fd = 0;                          // of kCloseFd
+  CloseHow how = CloseHow::kClose;               // of kCloseFd
+  FdDetail detail = FdDetail::kGroups;           // of kFds
 };
 
-// Prints the answer on standard output or the mistake on standard error. Blocks for at most kControlTimeout. Returns
-// the exit code: 0, or 1 when the supervisor did not answer or refused.
+// Prints the answer on standard output or the mistake on standard error. Blocks for at most kControlPatience,
+// or kInspectionPatience. Returns the exit code: 0, or 1 when the supervisor did not answer or refused.
 int run_client_verb(const ClientRequest& request);
 
 }  // namespace master

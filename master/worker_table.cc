@@ -10,7 +10,8 @@ WorkerTable::WorkerTable(common::Scoreboard& scoreboard) : scoreboard_(scoreboar
   for (std::uint32_t i = common::kRecordsMax; i > 0; --i) free_records_.push_back(i - 1);
 }
 
-WorkerEntry* WorkerTable::add(WorkerId id, SlotIndex slot, common::Channel channel, std::uint32_t samples) {
+WorkerEntry* WorkerTable::add(WorkerId id, SlotIndex slot, common::Channel channel,
+                              const common::RecycleSettings& settings) {
   if (free_records_.empty()) return nullptr;
   WorkerEntry& entry = entries_[id];
   entry.id = id;
@@ -18,7 +19,7 @@ WorkerEntry* WorkerTable::add(WorkerId id, SlotIndex slot, common::Channel chann
   entry.record = free_records_.back();
   free_records_.pop_back();
   entry.channel = std::move(channel);
-  entry.window = SampleWindow(samples);
+  entry.window = SampleWindow(settings);
   // Its last writer has been reaped, its next one is not forked yet.
   std::construct_at(&scoreboard_.record(entry.record));
   return &entry;
@@ -32,6 +33,11 @@ void WorkerTable::remove(WorkerId id) {
 }
 
 WorkerEntry* WorkerTable::find(WorkerId id) {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+const WorkerEntry* WorkerTable::find(WorkerId id) const {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : &found->second;
 }
@@ -51,6 +57,11 @@ WorkerEntry* WorkerTable::find_alone(SlotIndex slot) {
     alone = &entry;
   }
   return alone;
+}
+
+bool WorkerTable::is_stuck(const WorkerEntry& entry, common::TimePoint now) const {
+  const std::uint64_t busy_since = gauges(entry).busy_since_ns.load(std::memory_order_relaxed);
+  return busy_since != 0 && busy_since + 1'000'000'000 < common::nanoseconds_of(now);
 }
 
 }  // namespace master

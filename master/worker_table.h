@@ -10,8 +10,10 @@
 
 #include "common/channel.h"
 #include "common/scoreboard.h"
+#include "common/worker_memory.h"
 #include "master/exit_status.h"
 #include "master/process_sample.h"
+#include "master/repeat_guard.h"
 #include "master/sample_window.h"
 #include "master/worker_id.h"
 
@@ -23,10 +25,16 @@ struct WorkerEntry {
   std::uint32_t record = 0;  // in the scoreboard; freed with the entry
   pid_t pid = 0;             // 0 = not told yet
   common::Channel channel;
+  common::WorkerMemory memory;
   enum class Progress { kStarting, kReady, kOwnsSlot } progress = Progress::kStarting;
   std::optional<LastWords> last_words;
   SampleWindow window{1};
-  ProcessSample sample{};  // the latest
+  ProcessSample sample{};             // the latest
+  std::uint64_t pss_bytes = 0;        // 0 = not measured yet
+  std::uint64_t open_files_soft = 0;  // as last seen; 0 = not yet
+  RepeatGuard told;                   // which recycle limits have been logged
+  RepeatGuard told_close_wait;
+  bool reported_halfway = false;      // to recycle.fds_leaked
 };
 
 class WorkerTable {
@@ -34,14 +42,17 @@ class WorkerTable {
   explicit WorkerTable(common::Scoreboard& scoreboard);
 
   // Null when every scoreboard record is taken by workers that do not end.
-  WorkerEntry* add(WorkerId id, SlotIndex slot, common::Channel channel, std::uint32_t samples);
+  WorkerEntry* add(WorkerId id, SlotIndex slot, common::Channel channel, const common::RecycleSettings& settings);
   void remove(WorkerId id);
 
   WorkerEntry* find(WorkerId id);
+  const WorkerEntry* find(WorkerId id) const;
   WorkerEntry* find_pid(pid_t pid);
   // The only process there is of a slot; null if there are several or none.
   WorkerEntry* find_alone(SlotIndex slot);
-  common::WorkerGauges& gauges(const WorkerEntry& entry) { return scoreboard_.record(entry.record); }
+  const common::WorkerGauges& gauges(const WorkerEntry& entry) const { return scoreboard_.record(entry.record); }
+  // Its loop has not turned for a second.
+  bool is_stuck(const WorkerEntry& entry, common::TimePoint now) const;
 
   auto begin() { return entries_.begin(); }
   auto end() { return entries_.end(); }

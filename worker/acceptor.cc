@@ -1,12 +1,15 @@
 // Acceptor: arming, cancelling and pausing of accepts.
 #include "worker/acceptor.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "common/check.h"
+#include "worker/high_fd.h"
 
 namespace worker {
 namespace {
@@ -20,12 +23,19 @@ bool is_unix(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
+// Whoever else has the socket may have made it non-blocking, which is a property of the socket and not of the
+// descriptor; then accepts fail at once instead of waiting.
+void make_blocking(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK) != 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 }  // namespace
 
 AcceptFailure decide_accept_failure(int errnum) {
   switch (errnum) {
     case EMFILE:
-    case ENFILE:
+    case ENFILE: return AcceptFailure::kNoDescriptor;
     case ENOBUFS:
     case ENOMEM: return AcceptFailure::kPause;
     // accept(2), "Error handling": pending network errors of the new socket; and a client that gave up in the queue.
@@ -41,14 +51,22 @@ AcceptFailure decide_accept_failure(int errnum) {
     case EHOSTUNREACH:
     case EOPNOTSUPP:
     case ENETUNREACH: return AcceptFailure::kRetry;
+    // The number is closed, another file, or a socket that does not listen: the application took it away.
+    case EBADF:
+    case ENOTSOCK:
+    case EINVAL: return AcceptFailure::kBroken;
   }
   return AcceptFailure::kPause;  // unknown: never a loop without a delay
 }
 
-Acceptor::Acceptor(Ring& ring, std::vector<common::UniqueFd> listeners) : ring_(ring) {
+Acceptor::Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners) : ring_(ring) {
   for (common::UniqueFd& fd : listeners) {
     const Sharing sharing = is_unix(fd.get()) ? Sharing::kShared : Sharing::kOwn;
-    listeners_.push_back({.fd = std::move(fd), .sharing = sharing, .accept = Arm::kNone, .watch = Arm::kNone});
+    listeners_.push_back({.fd = move_high(std::move(fd)),
+                          .sharing = sharing,
+                          .accept = Arm::kNone,
+                          .watch = Arm::kNone,
+                          .repeat = Repeat::kOnce});
   }
 }
 
@@ -59,7 +77,7 @@ void Acceptor::start() {
 }
 
 void Acceptor::hold() {
-  if (mode_ != Mode::kAccepting) return;
+  if (mode_ == Mode::kStopped) return;
   mode_ = Mode::kHeld;
   cancel_all();
 }
@@ -70,7 +88,7 @@ void Acceptor::stop() {
 }
 
 void Acceptor::pause(common::TimePoint now) {
-  if (mode_ != Mode::kAccepting) return;
+  if (mode_ != Mode::kAccepting && mode_ != Mode::kHeld) return;
   delay_ = delay_ == common::Duration::zero() ? kPauseFirst : std::min(2 * delay_, kPauseMax);
   mode_ = Mode::kPaused;
   resume_at_ = now + delay_;
@@ -81,35 +99,72 @@ void Acceptor::on_time(common::TimePoint now) {
   if (own_at_ && *own_at_ <= now) {
     own_at_.reset();
     taking_ = Taking::kAccepting;
-    if (mode_ == Mode::kAccepting) {
-      cancel_all();  // the polls; an accept that is armed now takes what is waiting at once
-      arm_all();
-    }
+    // The polls, too; an accept that is armed now takes what is waiting at once.
+    if (mode_ == Mode::kAccepting) renew();
   }
   if (mode_ == Mode::kPaused && resume_at_ <= now) start();
+}
+
+void Acceptor::set_repeat(Repeat repeat) {
+  repeat_ = repeat;
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i].repeat == Repeat::kMultishot && repeat == Repeat::kOnce) cancel_accept(i);
+  }
+}
+
+void Acceptor::renew() {
+  if (mode_ != Mode::kAccepting) return;
+  cancel_all();
+  arm_all();  // what is being cancelled follows when that has come back
 }
 
 void Acceptor::own_slot(common::TimePoint now) {
   if (taking_ == Taking::kWatching && !own_at_) own_at_ = now + kRingLinger;
 }
 
-void Acceptor::on_accept(const Completion& completion) {
+void Acceptor::on_accept(const Completion& completion, common::TimePoint now) {
   Listener& listener = listeners_.at(completion.tag.index);
-  if (completion.result >= 0) delay_ = common::Duration::zero();
-  if (completion.more == Completion::More::kYes) return;
-  listener.accept = Arm::kNone;
-  if (mode_ != Mode::kAccepting) return;
-  const bool failed = completion.result < 0 && completion.result != -ECANCELED;
-  if (!failed || decide_accept_failure(-completion.result) == AcceptFailure::kRetry) arm(completion.tag.index);
+  if (completion.more == Completion::More::kNo) listener.accept = Arm::kNone;
+  if (completion.result >= 0) {
+    delay_ = common::Duration::zero();
+    retries_ = 0;
+  } else if (completion.result != -ECANCELED) {
+    if (decide_accept_failure(-completion.result) != AcceptFailure::kRetry) return;
+    if (completion.result == -EAGAIN) make_blocking(listener.fd.get());
+    if (++retries_ >= kRetriesMax) pause(now);
+  }
 }
 
-// The poll comes back with the accept (see arm): before that it would complete again for the same connection.
+void Acceptor::go_on(std::uint32_t index) {
+  if (mode_ == Mode::kAccepting) arm(index);
+}
+
 void Acceptor::on_readable(const Completion& completion) {
   Listener& listener = listeners_.at(completion.tag.index);
   listener.watch = Arm::kNone;
   if (mode_ != Mode::kAccepting || taking(listener) != Taking::kWatching) return;
-  if (listener.accept == Arm::kArmed) return cancel(completion.tag.index);
-  if (listener.accept == Arm::kNone) arm(completion.tag.index);
+  // The poll comes back with the accept: before that it would complete again for the same connection.
+  if (completion.result >= 0 && listener.accept == Arm::kArmed) return cancel(completion.tag.index);
+  arm(completion.tag.index);
+}
+
+std::optional<std::uint32_t> Acceptor::waiting() const {
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i].accept != Arm::kNone) continue;
+    pollfd queue{.fd = listeners_[i].fd.get(), .events = POLLIN, .revents = 0};
+    if (poll(&queue, 1, 0) > 0 && (queue.revents & POLLIN) != 0) return i;
+  }
+  return std::nullopt;
+}
+
+void Acceptor::watch() {
+  CHECK(mode_ == Mode::kHeld);
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) arm_watch(i);
+}
+
+void Acceptor::take_one(std::uint32_t index) {
+  CHECK(mode_ == Mode::kHeld && listeners_.at(index).accept == Arm::kNone);
+  arm_accept(index, Repeat::kOnce);
 }
 
 std::optional<common::TimePoint> Acceptor::next_deadline() const {
@@ -123,13 +178,22 @@ bool Acceptor::armed() const {
   });
 }
 
-void Acceptor::close_listeners() {
+void Acceptor::close_listeners(common::FdLedger ledger) {
   CHECK(!armed());
+  for (const Listener& listener : listeners_) ledger.forget(listener.fd.get());
   listeners_.clear();
+}
+
+void Acceptor::note(common::FdLedger ledger, common::TimePoint now) const {
+  for (const Listener& listener : listeners_) ledger.note_server(listener.fd.get(), common::FdRole::kListener, now);
 }
 
 Acceptor::Taking Acceptor::taking(const Listener& listener) const {
   return listener.sharing == Sharing::kShared ? Taking::kWatching : taking_;
+}
+
+Repeat Acceptor::wanted_repeat(const Listener& listener) const {
+  return taking(listener) == Taking::kWatching ? Repeat::kOnce : repeat_;
 }
 
 void Acceptor::arm_all() {
@@ -137,17 +201,23 @@ void Acceptor::arm_all() {
 }
 
 void Acceptor::arm(std::uint32_t index) {
+  arm_accept(index, wanted_repeat(listeners_[index]));
+  if (taking(listeners_[index]) == Taking::kWatching) arm_watch(index);
+}
+
+void Acceptor::arm_accept(std::uint32_t index, Repeat repeat) {
   Listener& listener = listeners_[index];
-  const bool watching = taking(listener) == Taking::kWatching;
-  if (listener.accept == Arm::kNone) {
-    listener.accept = Arm::kArmed;
-    ring_.arm_accept(listener.fd.get(), {.op = Op::kAccept, .index = index},
-                     watching ? Repeat::kOnce : Repeat::kMultishot);
-  }
-  if (watching && listener.watch == Arm::kNone) {
-    listener.watch = Arm::kArmed;
-    ring_.arm_readable(listener.fd.get(), {.op = Op::kListener, .index = index});
-  }
+  if (listener.accept != Arm::kNone) return;
+  listener.accept = Arm::kArmed;
+  listener.repeat = repeat;
+  ring_.arm_accept(listener.fd.get(), {.op = Op::kAccept, .index = index}, repeat);
+}
+
+void Acceptor::arm_watch(std::uint32_t index) {
+  Listener& listener = listeners_[index];
+  if (listener.watch != Arm::kNone) return;
+  listener.watch = Arm::kArmed;
+  ring_.arm_readable(listener.fd.get(), {.op = Op::kListener, .index = index});
 }
 
 void Acceptor::cancel_all() {
@@ -155,15 +225,19 @@ void Acceptor::cancel_all() {
 }
 
 void Acceptor::cancel(std::uint32_t index) {
+  cancel_accept(index);
   Listener& listener = listeners_[index];
-  if (listener.accept == Arm::kArmed) {
-    listener.accept = Arm::kCancelling;
-    ring_.arm_cancel({.op = Op::kAccept, .index = index});
-  }
   if (listener.watch == Arm::kArmed) {
     listener.watch = Arm::kCancelling;
     ring_.arm_cancel({.op = Op::kListener, .index = index});
   }
+}
+
+void Acceptor::cancel_accept(std::uint32_t index) {
+  Listener& listener = listeners_[index];
+  if (listener.accept != Arm::kArmed) return;
+  listener.accept = Arm::kCancelling;
+  ring_.arm_cancel({.op = Op::kAccept, .index = index});
 }
 
 }  // namespace worker

@@ -7,6 +7,14 @@
 // armed. Once it is told that it owns the slot it changes to multishot accept, which is cheaper and wakes nobody else.
 // A unix listener is shared by all workers, and watched for ever. (O_NONBLOCK and accept4(2) would be simpler, but
 // io_uring fails an accept on a non-blocking socket with EAGAIN instead of waiting.)
+//
+//                 start                 pause
+//        kHeld <--------> kAccepting ----------> kPaused     stop: from everywhere to kStopped
+//                 hold         ^    time, start     |
+//          ^                   +--------------------+
+//          +---------- hold -----------------------+
+//
+// While held nothing is accepted but what take_one() asks for; watch() tells when a client waits.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +22,18 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/fd_ledger.h"
 #include "common/unique_fd.h"
-#include "worker/ring.h"
+#include "worker/operation.h"
 
 namespace worker {
 
 // What to do after accept failed with `errnum`; pure.
 enum class AcceptFailure {
-  kRetry,  // it concerned the one connection that is gone (accept(2): treat like EAGAIN)
-  kPause,  // no descriptor or no memory: an immediate retry would only burn CPU
+  kRetry,         // it concerned the one connection that is gone (accept(2): treat like EAGAIN)
+  kNoDescriptor,  // of the process or of the system: accept fails so even when nobody waits
+  kPause,         // no memory, or unknown: an immediate retry would only burn CPU
+  kBroken,        // the listener is none any more: nothing will ever be accepted from it
 };
 AcceptFailure decide_accept_failure(int errnum);
 
@@ -34,30 +45,49 @@ class Acceptor {
     kHeld,     // no room; until hold() is followed by start()
     kStopped,  // for good
   };
+  // So many failures in a row that seem to be worth a retry are none: somebody makes every accept fail.
+  static constexpr int kRetriesMax = 16;
 
-  Acceptor(Ring& ring, std::vector<common::UniqueFd> listeners);
+  // The listeners get high numbers (worker/high_fd.h). `ring` outlives the acceptor.
+  Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners);
 
-  void start();  // from kHeld or at first
+  void start();  // from kHeld or kPaused, or at first
   void hold();
   void stop();
   // Waits longer each time until accepts succeed again: 10 ms doubling to 1 s.
   void pause(common::TimePoint now);
   void on_time(common::TimePoint now);
 
+  // kMultishot: as many as come. kOnce: one per listener and turn, so that the caller's limit holds.
+  void set_repeat(Repeat repeat);
+  // Arms everything anew: RLIMIT_NOFILE counts as it was when an accept was submitted.
+  void renew();
+
   // No other process accepts on the slot's sockets any more. A killed predecessor's ring may linger for some
   // milliseconds after waitpid(2), so the change waits for kRingLinger.
   void own_slot(common::TimePoint now);
 
-  // Records what a completion says; re-arms where wanted.
-  void on_accept(const Completion& completion);
+  // Records what a completion says. Pauses after too many retries; after a failure that is not one the caller holds,
+  // pauses or gives up. Then, and when it knows whether it has room for another, it calls go_on().
+  void on_accept(const Completion& completion, common::TimePoint now);
+  // Arms the listener again unless accepting is over or interrupted.
+  void go_on(std::uint32_t index);
   // A watched listener has a connection, or had one.
   void on_readable(const Completion& completion);
+
+  // For kHeld. A listener with a client in its queue and no accept on its way.
+  std::optional<std::uint32_t> waiting() const;
+  // A completion of Op::kListener will tell when a client comes, or has come.
+  void watch();
+  // One accept, for a caller who knows what to do with it.
+  void take_one(std::uint32_t index);
 
   Mode mode() const { return mode_; }
   std::optional<common::TimePoint> next_deadline() const;
   bool armed() const;  // the kernel may still hand us connections
   std::uint32_t size() const { return static_cast<std::uint32_t>(listeners_.size()); }
-  void close_listeners();  // only when !armed()
+  void close_listeners(common::FdLedger ledger);  // only when !armed()
+  void note(common::FdLedger ledger, common::TimePoint now) const;
 
  private:
   static constexpr common::Duration kRingLinger = std::chrono::seconds(1);
@@ -69,20 +99,27 @@ class Acceptor {
     Sharing sharing;
     Arm accept;
     Arm watch;
+    Repeat repeat;  // of the armed accept
   };
   Taking taking(const Listener& listener) const;
+  Repeat wanted_repeat(const Listener& listener) const;
   void cancel(std::uint32_t index);
+  void cancel_accept(std::uint32_t index);
   void arm_all();
   void arm(std::uint32_t index);
+  void arm_accept(std::uint32_t index, Repeat repeat);
+  void arm_watch(std::uint32_t index);
   void cancel_all();
 
-  Ring& ring_;
+  AcceptRing& ring_;
   std::vector<Listener> listeners_;
   Mode mode_ = Mode::kHeld;
   common::TimePoint resume_at_{};
   std::optional<common::TimePoint> own_at_;  // set once the slot is ours, until taking_ changes
   Taking taking_ = Taking::kWatching;        // of listeners that are not shared
+  Repeat repeat_ = Repeat::kMultishot;       // the most that set_repeat() allows
   common::Duration delay_{};
+  int retries_ = 0;  // in a row
 };
 
 }  // namespace worker

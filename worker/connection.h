@@ -22,6 +22,7 @@ struct Connection {
   ReceiveArm receive = ReceiveArm::kNone;
   enum class Input : std::uint8_t { kOpen, kEnded, kBroken } input = Input::kOpen;  // the client's FIN, or an error
   enum class Sending : std::uint8_t { kNo, kYes } sending = Sending::kNo;
+  common::TimePoint since{};  // when it entered this state
   std::optional<common::TimePoint> deadline;
   std::uint64_t body_mark = 0;  // session->received() when the deadline of kBody was set
 

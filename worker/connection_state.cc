@@ -9,6 +9,7 @@ std::optional<common::Duration> patience(ConnectionState state, const common::Ti
     return duration;
   };
   switch (state) {
+    case ConnectionState::kNew:
     case ConnectionState::kHead: return limit(timeouts.header);
     case ConnectionState::kBody: return limit(timeouts.body);
     case ConnectionState::kWriting: return limit(timeouts.write);
@@ -24,6 +25,8 @@ Expiry expiry_of(ConnectionState state) {
     case ConnectionState::kHead:
     case ConnectionState::kBody: return Expiry::kAnswer408;
     case ConnectionState::kIdle: return Expiry::kHalfClose;
+    // A browser opens connections ahead of need and shows a 408 on one as an error: say nothing.
+    case ConnectionState::kNew:
     case ConnectionState::kLingering: return Expiry::kClose;
     case ConnectionState::kWriting:
     case ConnectionState::kClosing: return Expiry::kAbort;

@@ -2,6 +2,9 @@
 //
 //            accept
 //              |
+//              v
+//            kNew
+//              | first byte
 //              v      whole head, body follows
 //           kHead ----------------------------> kBody
 //           ^  |  \                               |
@@ -29,14 +32,18 @@
 namespace worker {
 
 enum class ConnectionState : std::uint8_t {
-  kHead,  // a request head is expected: total time since accept or since the first byte, so trickling does not help
+  kNew,   // accepted, and not a byte has come
+  kHead,  // a request head has begun: total time since its first byte, so trickling does not help
   kBody,  // a request body is expected; each kBodyProgress bytes earn a new deadline
   kWriting,  // an answer is on its way; each completed send earns a new deadline
   kIdle,  // keep-alive, nothing of a next request has arrived
   kLingering,  // half-closed by us
   kClosing,  // joins what is in flight, then closes
 };
-inline constexpr std::size_t kConnectionStates = 6;
+inline constexpr std::size_t kConnectionStates = 7;
+
+// A connection that has not said a word for this long may give way to one that might: its client had the time to.
+inline constexpr common::Duration kSilentMin = std::chrono::seconds(1);
 
 // A body that makes less progress than this in timeouts.body is a slow-body attack (about 546 bytes/s by default).
 inline constexpr std::size_t kBodyProgress = 16 * 1024;
@@ -49,7 +56,7 @@ std::optional<common::Duration> patience(ConnectionState state, const common::Ti
 enum class Expiry {
   kAnswer408,  // it owes us a request it has begun
   kHalfClose,  // it is between requests: FIN, then linger
-  kClose,      // its answer lies in the kernel, which delivers it after close(2), too
+  kClose,      // nothing is owed, or its answer lies in the kernel, which delivers it after close(2), too
   kAbort,  // nothing we could say would arrive
 };
 Expiry expiry_of(ConnectionState state);

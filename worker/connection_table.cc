@@ -20,7 +20,7 @@ Connection& ConnectionTable::add(int fd, common::TimePoint now) {
   free_.pop_back();
   ++size_;
   append(connection);
-  enter(connection, ConnectionState::kHead, now);
+  enter(connection, ConnectionState::kNew, now);
   return connection;
 }
 
@@ -42,6 +42,7 @@ Connection& ConnectionTable::at(std::uint32_t index) {
 void ConnectionTable::enter(Connection& connection, ConnectionState next, common::TimePoint now) {
   unlink(connection);
   connection.state = next;
+  connection.since = now;
   connection.deadline.reset();
   if (const auto limit = patience(next, timeouts_)) connection.deadline = now + *limit;
   append(connection);
@@ -50,6 +51,13 @@ void ConnectionTable::enter(Connection& connection, ConnectionState next, common
 Connection* ConnectionTable::oldest(ConnectionState state) {
   const std::uint32_t first = lists_[list_of(state)].first;
   return first == kNone ? nullptr : &slots_[first];
+}
+
+Connection* ConnectionTable::first_to_go(common::TimePoint now) {
+  if (Connection* idle = oldest(ConnectionState::kIdle)) return idle;
+  if (Connection* lingering = oldest(ConnectionState::kLingering)) return lingering;
+  Connection* silent = oldest(ConnectionState::kNew);
+  return silent != nullptr && now - silent->since >= kSilentMin ? silent : nullptr;
 }
 
 std::optional<common::TimePoint> ConnectionTable::next_deadline() const {

@@ -1,8 +1,8 @@
 // ConnectionTable: all connections of a worker, found by index, and in the order in which their deadlines come.
 //
 // Each state has one list, oldest first. Because the patience of a state is one constant, that list is also sorted by
-// deadline: setting, moving and finding the next deadline are O(1) and no timer is ever searched. The head of kIdle is
-// the connection to evict first.
+// deadline: setting, moving and finding the next deadline are O(1) and no timer is ever searched. The heads of the
+// lists are also those who give way first when room is needed.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ class ConnectionTable {
  public:
   explicit ConnectionTable(const common::TimeoutSettings& timeouts) : timeouts_(timeouts) {}
 
-  // Takes `fd`. The connection is in kHead.
+  // Takes `fd`. The connection is in kNew.
   Connection& add(int fd, common::TimePoint now);
   // Gives the index back. The caller has closed or handed over the descriptor.
   void remove(Connection& connection);
@@ -35,6 +35,9 @@ class ConnectionTable {
 
   // The connection that has been in `state` longest.
   Connection* oldest(ConnectionState state);
+  // Who gives way to a client that waits: the longest idle; else the longest lingering, which has its answer; else the
+  // longest silent, from kSilentMin on. Null if nobody can be spared.
+  Connection* first_to_go(common::TimePoint now);
   std::optional<common::TimePoint> next_deadline() const;
   // One connection whose deadline has passed, or null. The caller moves it on, else it is returned again.
   Connection* expired(common::TimePoint now);
@@ -61,7 +64,7 @@ class ConnectionTable {
   void append(Connection& connection);
 
   common::TimeoutSettings timeouts_;
-  std::deque<Connection> slots_;         // grows, never shrinks, never moves; a free slot has fd -1
+  std::deque<Connection> slots_;  // grows, never shrinks, never moves; a free slot has fd -1
   std::vector<std::uint32_t> free_;
   std::array<List, kConnectionStates> lists_ = [] {
     std::array<List, kConnectionStates> lists{};

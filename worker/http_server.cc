@@ -3,21 +3,17 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "common/check.h"
-#include "common/log.h"
+#include "worker/high_fd.h"
 
 namespace worker {
 namespace {
 
 constexpr std::size_t kPoolMax = 256;  // sessions kept for reuse; a burst beyond it pays an allocation
-constexpr common::Duration kAcceptLogInterval = std::chrono::seconds(1);
-
-constexpr std::string_view kFullAnswer =
-    "HTTP/1.1 503 Service Unavailable\r\nServer: supervisor\r\nRetry-After: 1\r\nConnection: close\r\n"
-    "Content-Length: 0\r\n\r\n";
 
 Tag tag_of(Op op, const Connection& connection) { return {.op = op, .index = connection.index}; }
 
@@ -30,15 +26,15 @@ void discard_on_close(int fd) {
 }  // namespace
 
 HttpServer::HttpServer(Ring& ring, Acceptor& acceptor, SessionContext& sessions, common::WorkerGauges& record,
-                       const HttpServerSettings& settings)
+                       const HttpServerSettings& settings, common::FdLedger ledger)
     : ring_(ring),
       acceptor_(acceptor),
       sessions_(sessions),
       record_(record),
       settings_(settings),
-      table_(settings.timeouts) {
-  CHECK(settings.connections_max > 0);
-}
+      ledger_(ledger),
+      table_(settings.timeouts),
+      admission_(acceptor, table_, record, ledger, {.places = settings.connections_max, .on_full = settings.on_full}) {}
 
 std::uint32_t HttpServer::in_flight() const {
   return table_.count(ConnectionState::kBody) + table_.count(ConnectionState::kWriting);
@@ -46,66 +42,44 @@ std::uint32_t HttpServer::in_flight() const {
 
 std::optional<common::TimePoint> HttpServer::next_deadline() const {
   const auto connections = table_.next_deadline();
-  const auto accepts = acceptor_.next_deadline();
-  if (!connections || !accepts) return connections ? connections : accepts;
-  return std::min(*connections, *accepts);
+  const auto admission = admission_.next_deadline();
+  if (!connections || !admission) return connections ? connections : admission;
+  return std::min(*connections, *admission);
+}
+
+void HttpServer::publish(common::TimePoint now) {
+  record_.accepting.store(static_cast<std::uint32_t>(admission_.state(now)), std::memory_order_relaxed);
+  record_.connections_max.store(admission_.places(), std::memory_order_relaxed);
 }
 
 // ---- accepting
 
 void HttpServer::on_accept(const Completion& completion, common::TimePoint now) {
-  acceptor_.on_accept(completion);
-  if (completion.result >= 0) {
-    record_.accepted.store(record_.accepted.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    open_connection(completion.result, now);
-  } else if (completion.result != -ECANCELED) {
-    on_accept_failure(-completion.result, now);
-  }
+  admission_.on_accept(completion, now);
+  if (completion.result >= 0) open_connection(common::UniqueFd(completion.result), now);
+  acceptor_.go_on(completion.tag.index);  // not before it is known whether there is room for another
+  make_room(now);
 }
 
-void HttpServer::open_connection(int fd, common::TimePoint now) {
-  if (table_.size() >= settings_.connections_max && settings_.on_full == common::OnFull::kRefuse &&
-      table_.count(ConnectionState::kIdle) == 0) {
-    return refuse_connection(fd);
-  }
-  Connection& connection = table_.add(fd, now);
+void HttpServer::on_listener(const Completion& completion, common::TimePoint now) {
+  admission_.on_readable(completion, now);
+  make_room(now);
+}
+
+void HttpServer::open_connection(common::UniqueFd fd, common::TimePoint now) {
+  record_.accepted.store(record_.accepted.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (admission_.judge(now) == Admission::Verdict::kRefuse) return admission_.refuse(std::move(fd), now);
+  if (settings_.connections_high == ConnectionFds::kHigh) fd = move_high(std::move(fd));
+  ledger_.note_server(fd.get(), common::FdRole::kConnection, now);
+  Connection& connection = table_.add(fd.release(), now);
   if (sessions_.mode == ServingMode::kDraining) table_.enter(connection, ConnectionState::kIdle, now);
   arm_receive(connection);
-  if (table_.size() < settings_.connections_max) return;
-  // Full with this one. Make room for the next: an idle connection goes, else clients wait in the listen queue.
-  if (!evict_oldest_idle(now) && settings_.on_full == common::OnFull::kEvict) acceptor_.hold();
+  admission_.on_opened(now);
 }
 
-void HttpServer::refuse_connection(int fd) {
-  send(fd, kFullAnswer.data(), kFullAnswer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  shutdown(fd, SHUT_WR);
-  // Closing with unread bytes would send RST, and the client would not see the answer.
-  char unread[4096];
-  for (int i = 0; i < 4 && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) {
-  }
-  close(fd);
-}
-
-void HttpServer::on_accept_failure(int errnum, common::TimePoint now) {
-  if (decide_accept_failure(errnum) == AcceptFailure::kRetry) return;
-  if (acceptor_.mode() != Acceptor::Mode::kAccepting) return;  // another listener's failure paused us already
-  const bool evicted = evict_oldest_idle(now);
-  acceptor_.pause(now);
-  record_.accept_pauses.store(record_.accept_pauses.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (logged_accept_failure_ && now - *logged_accept_failure_ < kAcceptLogInterval) return;
-  logged_accept_failure_ = now;
-  common::log(common::LogLevel::kWarn, "accept failed, pausing: " + common::errno_text(errnum),
-              {{"connections", table_.size()},
-               {"evicted_idle", evicted ? 1 : 0},
-               {"pauses", record_.accept_pauses.load(std::memory_order_relaxed)}});
-}
-
-bool HttpServer::evict_oldest_idle(common::TimePoint now) {
-  Connection* oldest = table_.oldest(ConnectionState::kIdle);
-  if (oldest == nullptr) return false;
-  record_.evicted.store(record_.evicted.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  start_close(*oldest, now);
-  return true;
+void HttpServer::set_connections_max(std::uint32_t connections_max, common::TimePoint now) {
+  admission_.set_places(connections_max, now);
+  make_room(now);
 }
 
 // ---- what the kernel reports
@@ -143,7 +117,8 @@ void HttpServer::on_send(const Completion& completion, common::TimePoint now) {
 
 void HttpServer::on_time(common::TimePoint now) {
   while (Connection* late = table_.expired(now)) expire(*late, now);
-  acceptor_.on_time(now);
+  admission_.on_time(now);
+  make_room(now);
 }
 
 void HttpServer::expire(Connection& connection, common::TimePoint now) {
@@ -153,8 +128,7 @@ void HttpServer::expire(Connection& connection, common::TimePoint now) {
         connection.session->refuse(408, "the request did not arrive in time");
         return advance(connection, now);
       }
-      // A browser opens connections ahead of need and shows a 408 on one as an error: say nothing. Nothing is unread,
-      // so there is nothing to linger for.
+      // Empty lines and no request: nothing to answer.
       return start_close(connection, now);
     case Expiry::kHalfClose: return half_close(connection, now);
     case Expiry::kClose: return start_close(connection, now);
@@ -168,8 +142,9 @@ void HttpServer::drain(common::TimePoint now) {
   table_.shorten_idle(settings_.timeouts.drain_idle, now);
   // A new connection that has said nothing yet is as idle as a kept one.
   table_.for_each([&](Connection& connection) {
-    if (connection.state == ConnectionState::kHead &&
-        (!connection.session || connection.session->phase() == HttpSession::Phase::kBetween)) {
+    const bool is_blank = connection.state == ConnectionState::kHead &&
+                          (!connection.session || connection.session->phase() == HttpSession::Phase::kBetween);
+    if (connection.state == ConnectionState::kNew || is_blank) {
       table_.enter(connection, ConnectionState::kIdle, now);
     }
   });
@@ -182,6 +157,7 @@ void HttpServer::advance(Connection& connection, common::TimePoint now) {
     return start_close(connection, now);
   }
   switch (connection.state) {
+    case ConnectionState::kNew:
     case ConnectionState::kHead:
     case ConnectionState::kBody:
     case ConnectionState::kIdle: return advance_reading(connection, now);
@@ -227,7 +203,11 @@ void HttpServer::wait_for_input(Connection& connection, common::TimePoint now) {
   if (connection.session) {
     switch (connection.session->phase()) {
       case HttpSession::Phase::kBetween:
-        // Only empty lines so far: the parser counts them, and they earn no time.
+        // Only empty lines so far: the parser counts them, and they earn no time. But it is not silent.
+        if (connection.state == ConnectionState::kNew) {
+          table_.enter(connection, ConnectionState::kHead, now);
+          break;
+        }
         if (connection.state == ConnectionState::kHead || connection.state == ConnectionState::kIdle) break;
         give_session_back(connection);
         table_.enter(connection, ConnectionState::kIdle, now);
@@ -250,9 +230,8 @@ void HttpServer::wait_for_input(Connection& connection, common::TimePoint now) {
   if (connection.state != ConnectionState::kClosing) arm_receive(connection);
 }
 
-// While we accept nothing for want of room, the first connection that falls idle gives way to those who wait.
 void HttpServer::make_room(common::TimePoint now) {
-  if (acceptor_.mode() == Acceptor::Mode::kHeld) evict_oldest_idle(now);
+  while (Connection* leaver = admission_.seek_room(now)) start_close(*leaver, now);
 }
 
 void HttpServer::arm_send(Connection& connection) {
@@ -273,6 +252,7 @@ void HttpServer::half_close(Connection& connection, common::TimePoint now) {
   shutdown(connection.fd, SHUT_WR);
   table_.enter(connection, ConnectionState::kLingering, now);
   arm_receive(connection);
+  make_room(now);
 }
 
 void HttpServer::start_close(Connection& connection, common::TimePoint now) {
@@ -287,9 +267,10 @@ void HttpServer::start_close(Connection& connection, common::TimePoint now) {
 void HttpServer::finish_close(Connection& connection) {
   if (connection.receive != ReceiveArm::kNone || connection.sending == Connection::Sending::kYes) return;
   give_session_back(connection);
+  ledger_.forget(connection.fd);
   ring_.arm_close(connection.fd, {.op = Op::kClose, .index = 0});
   table_.remove(connection);
-  if (acceptor_.mode() == Acceptor::Mode::kHeld && table_.size() < settings_.connections_max) acceptor_.start();
+  admission_.on_closed();
 }
 
 std::unique_ptr<HttpSession> HttpServer::take_session(Connection& connection) {

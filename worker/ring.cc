@@ -5,15 +5,22 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
-#include "common/check.h"
+#include "common/unique_fd.h"
+#include "worker/give_up.h"
+#include "worker/high_fd.h"
 
 namespace worker {
 namespace {
 
 constexpr int kBufferGroup = 0;
+
+// 1 ms doubling to 128 ms: about 12 s in all until a ring that takes nothing is given up.
+constexpr int kFailuresMax = 100;
+constexpr int kDoublings = 7;
 
 std::uint64_t encode(Tag tag) {
   return static_cast<std::uint64_t>(tag.index) << 8 | static_cast<std::uint64_t>(tag.op);
@@ -61,6 +68,7 @@ common::Result<void> Ring::set_up() {
     ring_.ring_fd = -1;
     return common::fail(explain_ring_error(-error, read_sysctl(), read_seccomp_mode()), -error);
   }
+  move_ring_fd_high();
   io_uring_register_ring_fd(&ring_);  // saves a descriptor look-up per turn; an older kernel goes without
   return set_up_buffers();
 }
@@ -90,12 +98,19 @@ Ring::~Ring() {
   if (!buffer_memory_.empty()) munmap(buffer_memory_.data(), buffer_memory_.size());
 }
 
+// Before the ring is registered: from then on enter_ring_fd is an index. The mappings do not depend on the number.
+void Ring::move_ring_fd_high() {
+  ring_.ring_fd = move_high(common::UniqueFd(ring_.ring_fd)).release();
+  ring_.enter_ring_fd = ring_.ring_fd;
+}
+
 io_uring_sqe* Ring::submission() {
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);
-  if (entry == nullptr) {
-    io_uring_submit(&ring_);
+  while (entry == nullptr) {
+    const int submitted = io_uring_submit(&ring_);
+    // Nothing taken although the queue is full: not to be asked again without a pause.
+    on_entered(submitted == 0 || submitted == -EBUSY ? -EAGAIN : submitted);
     entry = io_uring_get_sqe(&ring_);
-    CHECK(entry != nullptr);
   }
   return entry;
 }
@@ -127,6 +142,7 @@ void Ring::arm_close(int fd, Tag tag) {
   io_uring_sqe* entry = submission();
   io_uring_prep_close(entry, fd);
   entry->user_data = encode(tag);
+  ++closing_;
 }
 
 void Ring::arm_readable(int fd, Tag tag) {
@@ -144,16 +160,37 @@ void Ring::arm_cancel(Tag victim) {
 
 void Ring::turn(std::optional<common::TimePoint> until, common::TimePoint now) {
   io_uring_cqe* first = nullptr;
-  if (!until) {
-    io_uring_submit_and_wait_timeout(&ring_, &first, 1, nullptr, nullptr);
-    return;
-  }
+  if (!until) return on_entered(io_uring_submit_and_wait_timeout(&ring_, &first, 1, nullptr, nullptr));
   const auto wait = std::max(*until - now, common::TimePoint::duration::zero());
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
   __kernel_timespec limit{.tv_sec = seconds.count(),
                           .tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(wait - seconds).count()};
-  // ETIME, EINTR and EBUSY (completions kept aside, taken by the coming reads) all mean: look at what there is.
-  io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+  on_entered(io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr));
+}
+
+void Ring::on_entered(int result) {
+  switch (result < 0 ? decide_turn_failure(-result) : TurnFailure::kNone) {
+    case TurnFailure::kNone: failures_ = 0; return;
+    case TurnFailure::kWait:
+      if (failures_ >= kFailuresMax) break;
+      // What was to be submitted stays in the queue and goes with the next turn.
+      poll(nullptr, 0, 1 << std::min(failures_++, kDoublings));
+      return;
+    case TurnFailure::kBroken: break;
+  }
+  give_up("io_uring_enter", -result);
+}
+
+TurnFailure decide_turn_failure(int errnum) {
+  switch (errnum) {
+    case ETIME:
+    case EINTR:
+    case EBUSY: return TurnFailure::kNone;  // completions are kept aside, and taken by the coming reads
+    case EAGAIN:
+    case ENOMEM:
+    case ENOBUFS: return TurnFailure::kWait;
+  }
+  return TurnFailure::kBroken;  // EBADR: completions lost; EBADF, EBADFD, ENXIO ...: no ring of ours any more
 }
 
 bool Ring::has_completions() const { return io_uring_cq_ready(&ring_) != 0; }
@@ -177,6 +214,7 @@ std::optional<Completion> Ring::next() {
     }
   }
   io_uring_cqe_seen(&ring_, entry);
+  if (completion.tag.op == Op::kClose) --closing_;
   return completion;
 }
 

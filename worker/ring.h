@@ -18,25 +18,9 @@
 
 #include "common/clock.h"
 #include "common/result.h"
+#include "worker/operation.h"
 
 namespace worker {
-
-enum class Repeat { kOnce, kMultishot };
-enum class Op : std::uint8_t { kAccept, kReceive, kSend, kClose, kCancel, kChannel, kSignal, kListener };
-
-// Which operation of which object: `index` is a connection or a listener.
-struct Tag {
-  Op op;
-  std::uint32_t index;
-};
-
-struct Completion {
-  Tag tag;
-  std::int32_t result;  // >= 0, or a negated errno
-  enum class More { kNo, kYes } more;
-  std::string_view data;  // of a receive; valid until release() of `buffer`
-  std::optional<std::uint16_t> buffer;
-};
 
 struct RingSettings {
   std::uint32_t submissions = 1024;  // a full queue is submitted early, nothing is lost
@@ -45,21 +29,30 @@ struct RingSettings {
   std::uint32_t buffer_bytes = 4096;
 };
 
-class Ring {
+// What to do after io_uring_enter(2) failed with `errnum`; pure.
+enum class TurnFailure {
+  kNone,    // nothing was to be done, or a signal came: look at what there is
+  kWait,    // the kernel is short of something: the same again a little later
+  kBroken,  // the ring is gone or has lost completions, and with them what is in flight
+};
+TurnFailure decide_turn_failure(int errnum);
+
+class Ring final : public AcceptRing {
  public:
   static common::Result<std::unique_ptr<Ring>> create(const RingSettings& settings);
   ~Ring();
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
 
-  void arm_accept(int listener, Tag tag, Repeat repeat);  // results are new descriptors, close-on-exec
+  void arm_accept(int listener, Tag tag, Repeat repeat) override;
   void arm_receive(int socket, Tag tag);  // multishot
   void arm_send(int socket, std::string_view bytes, Tag tag);
   void arm_close(int fd, Tag tag);
-  void arm_readable(int fd, Tag tag);  // one-shot poll
-  void arm_cancel(Tag victim);  // completes as Op::kCancel, and the victim with ECANCELED if it was armed
+  void arm_readable(int fd, Tag tag) override;
+  void arm_cancel(Tag victim) override;
 
-  // Submits, waits until something completed, `until` passed or a signal came, and returns.
+  // Submits, waits until something completed, `until` passed or a signal came, and returns. A failure that may pass is
+  // waited out, by a longer sleep each time; one that may not ends the process (worker/give_up.h).
   void turn(std::optional<common::TimePoint> until, common::TimePoint now);
 
   // The next completion, if any; call until empty, at most as often as the caller's fairness allows.
@@ -68,14 +61,19 @@ class Ring {
   void release(std::uint16_t buffer);
 
   int fd() const { return ring_.ring_fd; }
+  std::uint32_t closing() const { return closing_; }  // descriptors given to arm_close() that are open still
 
  private:
   explicit Ring(const RingSettings& settings) : settings_(settings) {}
   common::Result<void> set_up();
   common::Result<void> set_up_buffers();
   io_uring_sqe* submission();
+  void move_ring_fd_high();
+  void on_entered(int result);
 
   RingSettings settings_;
+  std::uint32_t closing_ = 0;
+  int failures_ = 0;  // of io_uring_enter, in a row
   io_uring ring_{};
   io_uring_buf_ring* buffer_ring_ = nullptr;  // mapped, page-aligned: the kernel reads it
   std::span<char> buffer_memory_;  // mapped: settings_.buffers times settings_.buffer_bytes

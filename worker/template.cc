@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -17,6 +18,7 @@
 #include "common/process_title.h"
 #include "worker/application.h"
 #include "worker/host.h"
+#include "worker/imported_symbols.h"
 #include "worker/worker.h"
 
 namespace worker {
@@ -65,6 +67,7 @@ class TemplateProcess {
 
  private:
   void load();
+  void look_for_select();
   void say(const common::Message& message);
   [[noreturn]] void fail(common::Stage stage, const common::Error& error);
   void fork_worker(common::Received order);
@@ -73,6 +76,7 @@ class TemplateProcess {
   TemplateLaunch launch_;
   Host host_;
   std::optional<Application> application_;
+  ConnectionFds connection_fds_ = ConnectionFds::kAsTheyCome;
 };
 
 void TemplateProcess::run() {
@@ -103,11 +107,26 @@ void TemplateProcess::load() {
   if (!application) fail(common::Stage::kOpenApp, application.error());
   application_.emplace(std::move(*application));
   if (auto loaded = application_->load(); !loaded) fail(common::Stage::kLoadApp, loaded.error());
+  look_for_select();
   std::fflush(nullptr);  // else every worker would print what load() left in a buffer
   common::Message message;
   message.type = common::MessageType::kLoaded;
   message.set_text(application_->name());
   say(message);
+}
+
+// fd_set ends at 1023, and FD_SET past it destroys the stack (select(2)): such an application gets the low numbers.
+void TemplateProcess::look_for_select() {
+  static constexpr std::array<std::string_view, 4> kSelect = {"select", "pselect", "__fdelt_chk", "__fdelt_warn"};
+  const std::vector<std::string> users = modules_importing(kSelect);
+  if (users.empty()) return;
+  connection_fds_ = ConnectionFds::kHigh;
+  std::string names;
+  for (const std::string& user : users) names += (names.empty() ? "" : ", ") + user;
+  common::log(common::LogLevel::kWarn,
+              "the application uses select, which cannot handle descriptors above 1023: client connections are moved "
+              "above, at the cost of two system calls each; poll or epoll instead of select would be free",
+              {{"modules", names}});
 }
 
 void TemplateProcess::say(const common::Message& message) {
@@ -173,8 +192,9 @@ void TemplateProcess::fork_worker(common::Received order) {
 
 void TemplateProcess::become_worker(common::Received order) {
   launch_.channel = common::Channel();
-  if (order.fds.empty()) _exit(1);
-  run_worker({.channel = common::Channel(std::move(order.fds.front())),
+  if (order.fds.size() != 2) _exit(1);
+  run_worker({.channel = common::Channel(std::move(order.fds[0])),
+              .memory = std::move(order.fds[1]),
               .config = launch_.config,
               .record = launch_.scoreboard.record(order.message.record),
               .application = *application_,
@@ -182,6 +202,7 @@ void TemplateProcess::become_worker(common::Received order) {
               .slot = order.message.slot,
               .generation = order.message.generation,
               .connections_max = launch_.connections_max,
+              .connection_fds = connection_fds_,
               .master = launch_.master});
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -17,7 +18,11 @@
 #include "common/process_title.h"
 #include "worker/acceptor.h"
 #include "worker/app_handler.h"
+#include "worker/ask_answerer.h"
+#include "worker/fd_trace.h"
+#include "worker/high_fd.h"
 #include "worker/http_server.h"
+#include "worker/left_open.h"
 #include "worker/ring.h"
 #include "worker/worker_signals.h"
 
@@ -26,6 +31,8 @@ namespace {
 
 // Completions handled before the clock is read and deadlines are looked at again.
 constexpr int kBatch = 512;
+// Turns that a leaving worker gives its last closes to complete.
+constexpr int kClosingTurnsMax = 16;
 
 class WorkerProcess {
  public:
@@ -34,15 +41,19 @@ class WorkerProcess {
 
  private:
   void set_up();
+  void share_memory();
   std::vector<common::UniqueFd> wait_for_start();
   void pin();
   void report_ready();
+  std::uint32_t note_baseline();
   void loop();
   void dispatch(const Completion& completion, common::TimePoint now);
   void on_channel(common::TimePoint now);
   void on_wish(SignalWish wish, common::TimePoint now);
   void drain(common::TimePoint now);
-  void publish(std::uint64_t turns);
+  void publish(std::uint64_t turns, common::TimePoint now);
+  void count_quietly(common::TimePoint now);
+  void tell_left_open();
   std::uint32_t owned_fds() const;
   [[noreturn]] void fail_start(common::Stage stage, const common::Error& error);
   [[noreturn]] void leave(int status);
@@ -51,8 +62,12 @@ class WorkerProcess {
 
   WorkerLaunch launch_;
   Mode mode_ = Mode::kServing;
+  common::WorkerMemory memory_;
+  common::FdLedger ledger_;  // in memory_
+  common::TimePoint counted_at_{};
   SessionContext sessions_;
   std::optional<WorkerSignals> signals_;
+  std::optional<AskAnswerer> answerer_;
   std::unique_ptr<Ring> ring_;
   std::optional<Acceptor> acceptor_;
   std::optional<AppHandler> handler_;
@@ -63,6 +78,7 @@ void WorkerProcess::run() {
   set_up();
   loop();
   launch_.application.worker_stop();
+  tell_left_open();
   leave(0);
 }
 
@@ -74,6 +90,7 @@ void WorkerProcess::set_up() {
   auto signals = WorkerSignals::install(launch_.master, launch_.config.workers.stop_timeout);
   if (!signals) fail_start(common::Stage::kSetUp, signals.error());
   signals_.emplace(std::move(*signals));
+  share_memory();
 
   std::vector<common::UniqueFd> listeners = wait_for_start();
   // Only now is the master our parent (the process between has gone). PR_SET_PDEATHSIG would not tell of a death that
@@ -85,6 +102,7 @@ void WorkerProcess::set_up() {
   auto ring = Ring::create({});
   if (!ring) fail_start(common::Stage::kRing, ring.error());
   ring_ = std::move(*ring);
+  ledger_.note_server(ring_->fd(), common::FdRole::kRing, common::Clock::now());
 
   if (auto started = launch_.application.worker_start(
           {.size = sizeof(supervisor_worker_info), .slot = launch_.slot, .generation = launch_.generation});
@@ -104,8 +122,27 @@ void WorkerProcess::set_up() {
   server_.emplace(*ring_, *acceptor_, sessions_, launch_.record,
                   HttpServerSettings{.timeouts = launch_.config.timeouts,
                                      .on_full = launch_.config.limits.on_full,
-                                     .connections_max = launch_.connections_max});
+                                     .connections_max = launch_.connections_max,
+                                     .connections_high = launch_.connection_fds},
+                  ledger_);
   report_ready();
+}
+
+// From here on the application's descriptors can be traced, and the master can ask. Numbers below 1024 are left to the
+// application as far as possible (worker/high_fd.h).
+void WorkerProcess::share_memory() {
+  launch_.channel = common::Channel(move_high(launch_.channel.release_fd()));
+  auto memory = common::WorkerMemory::attach(std::move(launch_.memory));
+  if (!memory) fail_start(common::Stage::kSetUp, memory.error());
+  memory_ = std::move(*memory);
+  ledger_ = memory_.ledger();
+  auto answerer = AskAnswerer::install(memory_, launch_.channel.fd());
+  if (!answerer) fail_start(common::Stage::kSetUp, answerer.error());
+  answerer_.emplace(std::move(*answerer));
+  const auto now = common::Clock::now();
+  ledger_.note_server(launch_.channel.fd(), common::FdRole::kChannel, now);
+  ledger_.note_server(signals_->fd(), common::FdRole::kSignals, now);
+  fd_trace_begin(memory_, launch_.config.fds.trace);
 }
 
 // The listening sockets come in the first message; a worker that is not wanted any more hears so instead.
@@ -132,18 +169,27 @@ void WorkerProcess::pin() {
 }
 
 void WorkerProcess::report_ready() {
-  acceptor_->start();
+  const auto now = common::Clock::now();
+  server_->start(now);
   ring_->arm_readable(launch_.channel.fd(), {.op = Op::kChannel, .index = 0});
   ring_->arm_readable(signals_->fd(), {.op = Op::kSignal, .index = 0});
-  const auto now = common::Clock::now();
   ring_->turn(now, now);  // ready means: the accepts are with the kernel
-  const auto open = static_cast<std::uint32_t>(common::open_descriptors().size());
-  publish(1);
-  launch_.record.baseline_fds.store(open - std::min(open, owned_fds()), std::memory_order_relaxed);
+  publish(1, now);
+  launch_.record.baseline_fds.store(note_baseline(), std::memory_order_relaxed);
   common::Message ready;
   ready.type = common::MessageType::kReady;
   ready.pid = getpid();
   if (!launch_.channel.send(ready)) leave(0);  // the master is gone
+}
+
+// What is open now and not the server's is what the application needs to work at all.
+std::uint32_t WorkerProcess::note_baseline() {
+  const std::vector<int> open = common::open_descriptors();
+  for (const int fd : open) {
+    if (!ledger_.is_server(fd)) ledger_.mark_baseline(fd);
+  }
+  const auto count = static_cast<std::uint32_t>(open.size());
+  return count - std::min(count, owned_fds());
 }
 
 void WorkerProcess::loop() {
@@ -151,7 +197,7 @@ void WorkerProcess::loop() {
   for (std::uint64_t turns = 2; mode_ != Mode::kLeaving; ++turns) {
     if (mode_ == Mode::kDraining) {
       // Given up as soon as possible: a next supervisor must not take us for an instance that still accepts.
-      if (!acceptor_->armed()) acceptor_->close_listeners();
+      if (!acceptor_->armed()) server_->close_listeners();
       if (server_->is_empty()) return;
     }
     launch_.record.busy_since_ns.store(0, std::memory_order_relaxed);
@@ -168,7 +214,8 @@ void WorkerProcess::loop() {
     // handler kept us busy lies in the kernel still, and its sender is not late.
     if (!ring_->has_completions()) server_->on_time(now);
     handler_->flush_access_log();
-    publish(turns);
+    publish(turns, now);
+    count_quietly(now);
     now = common::Clock::now();
   }
 }
@@ -176,7 +223,7 @@ void WorkerProcess::loop() {
 void WorkerProcess::dispatch(const Completion& completion, common::TimePoint now) {
   switch (completion.tag.op) {
     case Op::kAccept: return server_->on_accept(completion, now);
-    case Op::kListener: return acceptor_->on_readable(completion);
+    case Op::kListener: return server_->on_listener(completion, now);
     case Op::kReceive: return server_->on_receive(completion, now);
     case Op::kSend: return server_->on_send(completion, now);
     case Op::kChannel: return on_channel(now);
@@ -189,14 +236,18 @@ void WorkerProcess::dispatch(const Completion& completion, common::TimePoint now
 void WorkerProcess::on_channel(common::TimePoint now) {
   auto received = launch_.channel.receive(common::Channel::Wait::kNo);
   if (!received || std::holds_alternative<common::ChannelClosed>(*received)) {
-    // The master is gone. TERM with a time limit comes from the kernel too, but perhaps not first.
-    common::log(common::LogLevel::kWarn, "the master is gone: finishing what is in flight and leaving");
+    // If the master is gone, TERM with a time limit comes from the kernel too, but perhaps not first.
+    common::log(common::LogLevel::kWarn, "finishing what is in flight and leaving",
+                {{"reason", received ? std::string("the master is gone") : received.error().message}});
     std::raise(SIGTERM);
     return drain(now);
   }
   if (auto* message = std::get_if<common::Received>(&*received)) {
     if (message->message.type == common::MessageType::kDrain) drain(now);
     if (message->message.type == common::MessageType::kOwnSlot) acceptor_->own_slot(now);
+    if (message->message.type == common::MessageType::kLimits) {
+      server_->set_connections_max(message->message.connections_max, now);
+    }
   }
   ring_->arm_readable(launch_.channel.fd(), {.op = Op::kChannel, .index = 0});
 }
@@ -215,17 +266,47 @@ void WorkerProcess::drain(common::TimePoint now) {
   server_->drain(now);
 }
 
-void WorkerProcess::publish(std::uint64_t turns) {
+void WorkerProcess::publish(std::uint64_t turns, common::TimePoint now) {
   common::WorkerGauges& record = launch_.record;
   record.turns.store(turns, std::memory_order_relaxed);
   record.connections.store(server_->connections(), std::memory_order_relaxed);
   record.in_flight.store(server_->in_flight(), std::memory_order_relaxed);
   record.owned_fds.store(owned_fds(), std::memory_order_relaxed);
+  server_->publish(now);
+}
+
+// No handler runs at the end of a turn, so what one opens and closes again is not in this count: the master, which
+// looks whenever it likes, cannot tell a burst from a leak. Twice for each of its looks: one is always recent.
+void WorkerProcess::count_quietly(common::TimePoint now) {
+  if (now - counted_at_ < launch_.config.recycle.interval / 2) return;
+  counted_at_ = now;
+  struct stat directory{};
+  // The size is the number of open descriptors since Linux 6.2; before, it is 0, and the master's looks must do.
+  if (stat("/proc/self/fd", &directory) < 0 || directory.st_size == 0) return;
+  const auto open = static_cast<std::uint32_t>(directory.st_size);
+  launch_.record.quiet_fds.store(open - std::min(open, owned_fds()), std::memory_order_relaxed);
+  launch_.record.quiet_at_ns.store(common::nanoseconds_of(now), std::memory_order_relaxed);
+}
+
+// As late as possible: what worker_stop has closed is not left open.
+void WorkerProcess::tell_left_open() {
+  auto now = common::Clock::now();
+  for (int turns = 0; ring_->closing() > 0 && turns < kClosingTurnsMax; ++turns) {
+    ring_->turn(now + std::chrono::milliseconds(10), now);
+    while (ring_->next()) {
+    }
+    now = common::Clock::now();
+  }
+  const LeftOpen left = find_left_open(ledger_);
+  launch_.record.left_open_fds.store(left.count, std::memory_order_relaxed);
+  if (left.count == 0) return;
+  common::log(common::LogLevel::kWarn, "the application leaves descriptors open",
+              {{"count", left.count}, {"kinds", left.text}});
 }
 
 std::uint32_t WorkerProcess::owned_fds() const {
   constexpr std::uint32_t kRingChannelSignals = 3;
-  return kRingChannelSignals + acceptor_->size() + server_->connections();
+  return kRingChannelSignals + server_->descriptors() + ring_->closing();
 }
 
 void WorkerProcess::fail_start(common::Stage stage, const common::Error& error) {

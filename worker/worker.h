@@ -10,12 +10,14 @@
 #include "common/scoreboard.h"
 #include "worker/application.h"
 #include "worker/host.h"
+#include "worker/http_server.h"
 
 namespace worker {
 
 // OWNERSHIP: references outlive the process; the channel is the worker's.
 struct WorkerLaunch {
   common::Channel channel;
+  common::UniqueFd memory;  // a WorkerMemory
   const common::Config& config;
   common::WorkerGauges& record;
   Application& application;
@@ -23,6 +25,7 @@ struct WorkerLaunch {
   std::uint32_t slot;
   std::uint32_t generation;
   std::uint32_t connections_max;
+  ConnectionFds connection_fds;
   pid_t master;
 };
 

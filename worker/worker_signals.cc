@@ -8,6 +8,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <utility>
+
+#include "worker/high_fd.h"
 
 namespace worker {
 namespace {
@@ -41,6 +44,7 @@ void handle(int signal, void (*handler)(int)) {
 common::Result<WorkerSignals> WorkerSignals::install(pid_t master, common::Duration stop_timeout) {
   common::UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return common::fail_errno("eventfd", errno);
+  wake = move_high(std::move(wake));
   wake_fd = wake.get();
   master_pid = master;
   orphan_seconds = static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(stop_timeout).count()) + 1;

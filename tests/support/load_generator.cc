@@ -80,7 +80,8 @@ class LoadGenerator::Client {
 
   std::string request(std::uint64_t id) const {
     const bool close = options_.mode == LoadMode::kNewConnection && id % 2 == 0;
-    return get_request(options_.target + "?id=" + std::to_string(id), close ? "Connection: close\r\n" : "");
+    const char* const separator = options_.target.find('?') == std::string::npos ? "?" : "&";
+    return get_request(options_.target + separator + "id=" + std::to_string(id), close ? "Connection: close\r\n" : "");
   }
 
   Verdict judge(const HttpRead& read, const std::vector<std::uint64_t>& batch, std::size_t index) {

@@ -34,7 +34,7 @@ struct LoadOptions {
   LoadMode mode = LoadMode::kNewConnection;
   unsigned threads = 2;
   Strictness strictness = Strictness::kStrict;
-  std::string target = "/inspect";  // "?id=N" is added
+  std::string target = "/inspect";  // "?id=N" is added, or "&id=N"
   common::Duration answer_timeout = std::chrono::seconds(15);
 };
 

@@ -81,7 +81,7 @@ std::optional<ProcessEntry> process(pid_t pid) {
   std::uint64_t user = 0;
   std::uint64_t system = 0;
   fields >> user >> system;
-  entry.cpu = std::chrono::seconds(1) * static_cast<long>(user + system) / ::sysconf(_SC_CLK_TCK);
+  entry.cpu = common::Duration(std::chrono::seconds(1)) * static_cast<long>(user + system) / ::sysconf(_SC_CLK_TCK);
   return entry;
 }
 

@@ -36,6 +36,7 @@ ARROWS = {
     'tests/abi/': {'supervisor'},
     'tests/apps/': {'supervisor'},
     'tests/package/': {'supervisor'},
+    'tests/incidents/': {'common', 'support'},
     'tests/integration/': {'common', 'support'},
     'tests/support/': {'common', 'support'},
 }
@@ -52,7 +53,9 @@ DOORS = {
     r'liburing.*': ('worker/ring.cc', 'worker/ring.h'),
     r'CLI/.*': ('master/command_line.cc',),
     r'systemd/.*': (),
-    r'dlfcn\.h': ('worker/application.cc',),
+    r'(elfutils/.*|dwarf\.h)': ('master/symbols.cc', 'master/source_frames.cc'),
+    r'dlfcn\.h': ('worker/application.cc', 'worker/dynamic_linker.cc'),
+    r'unwind\.h': ('worker/call_stack.cc',),
 }
 
 

@@ -10,12 +10,9 @@
 
 namespace {
 
-using master::ClientRequest;
-using master::ClientVerb;
 using master::Command;
 using master::Environment;
 using master::Farewell;
-using master::OutputForm;
 using master::OutputStream;
 using master::ServerCommand;
 using master::ServerVerb;
@@ -36,9 +33,6 @@ Command parse(const Words& words, const Environment& environment = {}) {
 // Each throws std::bad_variant_access, which ends the test, when the command is of another kind.
 ServerCommand server(const Words& words, const Environment& environment = {}) {
   return std::get<ServerCommand>(parse(words, environment));
-}
-ClientRequest client(const Words& words, const Environment& environment = {}) {
-  return std::get<ClientRequest>(parse(words, environment));
 }
 std::string usage_error(const Words& words, const Environment& environment = {}) {
   const auto farewell = std::get<Farewell>(parse(words, environment));
@@ -175,7 +169,7 @@ TEST(CommandLine, ReportsAllWrongUsageAtOnce) {
 }
 
 TEST(CommandLine, SaysWhichVerbsComeLater) {
-  for (const char* verb : {"fds", "reload", "close-fd", "top"}) {
+  for (const char* verb : {"reload", "top"}) {
     EXPECT_EQ(usage_error({verb, "app.so"}), "supervisor: " + std::string(verb) + ": not available in this version\n");
   }
 }
@@ -240,56 +234,6 @@ TEST(CommandLine, ShowsItsVersion) {
   const auto farewell = std::get<Farewell>(parse({"--version"}));
   EXPECT_EQ(farewell.exit_code, 0);
   EXPECT_THAT(farewell.text, StartsWith("supervisor "));
-}
-
-TEST(ClientCommand, IsUnderstood) {
-  EXPECT_EQ(client({"status", "--control", "/c"}).verb, ClientVerb::kStatus);
-  EXPECT_EQ(client({"stop", "--control", "/c"}).verb, ClientVerb::kStop);
-  EXPECT_EQ(client({"status", "--control", "/c"}).form, OutputForm::kText);
-  EXPECT_EQ(client({"status", "--json", "--control", "/c"}).form, OutputForm::kJson);
-  EXPECT_EQ(client({"recycle", "--slot", "3"}).number, 3U);
-  EXPECT_EQ(client({"scale", "8"}).number, 8U);
-  EXPECT_EQ(client({"scale", "--workers", "8"}).number, 8U);
-}
-
-TEST(ClientCommand, TakesTheControlPathFromTheMostSpecificSource) {
-  const Environment environment{
-      .supervisor_args = "--control /env", .runtime_directory = "", .xdg_runtime_dir = "/run/user/1"};
-  EXPECT_EQ(client({"status", "--control", "/own", "app.so"}, environment).control_path, "/own");
-  EXPECT_EQ(client({"status", "app.so"}, environment).control_path, "/env");
-}
-
-TEST(ClientCommand, DerivesTheControlPathFromTheApplication) {
-  EXPECT_EQ(client({"status", "/srv/shop.so"}).control_path, "/run/supervisor/shop.sock");
-  EXPECT_EQ(client({"scale", "4", "/srv/shop.so"}).control_path, "/run/supervisor/shop.sock");
-  EXPECT_EQ(client({"scale", "-w", "4", "/srv/shop.so"}).control_path, "/run/supervisor/shop.sock");
-}
-
-TEST(ClientCommand, LooksIntoDirectoriesWhenNothingSaysWhere) {
-  const auto request = client({"status"}, {.supervisor_args = "", .runtime_directory = "", .xdg_runtime_dir = "/x"});
-  EXPECT_EQ(request.control_path, "");
-  EXPECT_THAT(request.control_directories, ElementsAre("/x/supervisor", "/run/supervisor"));
-  EXPECT_EQ(client({"status"}, {.supervisor_args = "", .runtime_directory = "/r", .xdg_runtime_dir = ""}).control_path,
-            "/r/control.sock");
-}
-
-TEST(ClientCommand, RefusesNumbersThatAreMissingOrOutOfRange) {
-  EXPECT_EQ(usage_error({"recycle"}), "supervisor: recycle: which worker? Say --slot N\n");
-  EXPECT_EQ(usage_error({"scale"}), "supervisor: scale: how many workers? Say supervisor scale N\n");
-  EXPECT_EQ(client({"recycle", "--slot", "511"}).number, 511U);
-  EXPECT_EQ(client({"recycle", "--slot", "0"}).number, 0U);
-  EXPECT_EQ(usage_error({"recycle", "--slot", "512"}), "supervisor: --slot \"512\": must be a number from 0 to 511\n");
-  EXPECT_EQ(client({"scale", "512"}).number, 512U);
-  EXPECT_EQ(usage_error({"scale", "513"}), "supervisor: scale \"513\": must be a number from 1 to 512\n");
-  EXPECT_EQ(usage_error({"scale", "0"}), "supervisor: scale \"0\": must be a number from 1 to 512\n");
-  EXPECT_EQ(usage_error({"scale", "app.so"}), "supervisor: scale \"app.so\": must be a number from 1 to 512\n");
-}
-
-TEST(ClientCommand, RefusesOptionsOfOtherVerbs) {
-  EXPECT_EQ(usage_error({"status", "--slot", "1"}), "supervisor: unknown option --slot\n");
-  EXPECT_EQ(usage_error({"status", "-c", "x"}), "supervisor: unknown option -c\n");
-  EXPECT_EQ(usage_error({"status", "a.so", "b.so"}), "supervisor: unexpected argument \"b.so\"\n");
-  EXPECT_EQ(usage_error({"status", "--control", ""}), "supervisor: --control: needs a path\n");
 }
 
 TEST(ControlPath, FollowsTheRuleOfTheContract) {

@@ -76,6 +76,12 @@ TEST(ConfigSchema, HoldsTheDefaultsOfTheContract) {
                                                         {"recycle.jitter", "0.1"},
                                                         {"recycle.fds_leaked", "256"},
                                                         {"recycle.fds_used", "0.8"},
+                                                        {"recycle.fds_exhaustion", "\"1m\""},
+                                                        {"recycle.close_wait", "64"},
+                                                        {"recycle.close_wait_age", "\"1m\""},
+                                                        {"recycle.close_wait_action", "\"recycle\""},
+                                                        {"recycle.spin", "\"10s\""},
+                                                        {"fds.trace", "\"auto\""},
                                                         {"recycle.age", "\"0s\""},
                                                         {"recycle.rss", "\"0\""},
                                                         {"timeouts.keep_alive", "\"75s\""},
@@ -113,6 +119,15 @@ TEST(ConfigSchema, AcceptsLimitsAndRefusesOnePast) {
       {"recycle.jitter", {"0", "1", "0.5", "1.0"}, {"1.01", "-0.1", "nan", "inf", "many"}, "must be a number, 0 to 1"},
       {"recycle.fds_leaked", {"0", "1", "1048576"}, {"-1", "1048577"}, "must be 1 to 1048576, or 0 for off"},
       {"recycle.fds_used", {"0", "0.8", "1"}, {"1.1", "2"}, "must be a number, 0 to 1"},
+      {"recycle.fds_exhaustion", {"0s", "100ms", "1d"}, {"99ms", "86401s"}, "must be 100ms to 1d, or 0 for off"},
+      {"recycle.close_wait", {"0", "1", "1048576"}, {"-1", "1048577"}, "must be 1 to 1048576, or 0 for off"},
+      {"recycle.close_wait_age", {"0s", "10ms", "1d"}, {"9ms", "86401s"}, "must be 10ms to 1d, or 0 for off"},
+      {"recycle.close_wait_action",
+       {"recycle", "shutdown", "report"},
+       {"close", "\"\"", "1"},
+       "must be one of recycle, shutdown, report"},
+      {"recycle.spin", {"0s", "100ms", "1d"}, {"99ms", "86401s"}, "must be 100ms to 1d, or 0 for off"},
+      {"fds.trace", {"auto", "always", "off"}, {"on", "true"}, "must be one of auto, always, off"},
       {"recycle.requests", {"0", "9223372036854775807"}, {"-1"}, "must be 1 to 9223372036854775807, or 0 for off"},
       {"recycle.age", {"0s", "100ms", "365d"}, {"99ms", "366d"}, "must be 100ms to 365d, or 0 for off"},
       {"recycle.rss", {"0", "1MiB", "16TiB"}, {"1048575B", "17TiB"}, "must be 1MiB to 16TiB, or 0 for off"},
@@ -178,16 +193,16 @@ TEST(ConfigSchema, AcceptsSixtyFourAddressesAndRefusesOneMore) {
 }
 
 TEST(ConfigSchema, SaysWhatComesInALaterVersion) {
-  for (const char* key : {"workers.threads", "recycle.close_wait", "recycle.close_wait_age", "timeouts.request",
-                          "timeouts.request_hard", "timeouts.queue", "http.forwarded_allow", "http.proxy_protocol",
-                          "admin.bind", "security.user", "security.group", "security.umask"}) {
+  for (const char* key :
+       {"workers.threads", "timeouts.request", "timeouts.request_hard", "timeouts.queue", "http.forwarded_allow",
+        "http.proxy_protocol", "admin.bind", "security.user", "security.group", "security.umask"}) {
     EXPECT_EQ(mistake_of(std::string(key) + "=0"),
               "--set " + std::string(key) + "=0: " + key + " is not available in this version; remove it");
   }
   EXPECT_THAT(mistake_of("workers.count=2:8"), HasSubstr("MIN:MAX is not available in this version"));
   EXPECT_THAT(mistake_of("listen.steering=load"),
-              HasSubstr("not available in this version; must be one of auto, hash"));
-  EXPECT_THAT(mistake_of("listen.steering=health"), HasSubstr("not available in this version"));
+              HasSubstr("not available in this version; must be one of auto, health, hash"));
+  EXPECT_EQ(mistake_of("listen.steering=health"), "");
   EXPECT_THAT(mistake_of("log.format=journal"), HasSubstr("not available in this version; must be one of text, json"));
 }
 

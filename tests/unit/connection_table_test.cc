@@ -23,7 +23,7 @@ common::TimeoutSettings timeouts() {
 TEST(ConnectionTable, GivesANewConnectionTheHeaderDeadline) {
   ConnectionTable table(timeouts());
   const Connection& connection = table.add(7, kStart);
-  EXPECT_EQ(connection.state, ConnectionState::kHead);
+  EXPECT_EQ(connection.state, ConnectionState::kNew);
   EXPECT_EQ(connection.deadline, kStart + 10s);
   EXPECT_EQ(table.next_deadline(), kStart + 10s);
 }
@@ -39,6 +39,8 @@ TEST(ConnectionTable, RenewsTheDeadlineOfAStateEnteredAgain) {
   ConnectionTable table(timeouts());
   Connection& first = table.add(7, kStart);
   Connection& second = table.add(8, kStart + 1s);
+  table.enter(first, ConnectionState::kHead, kStart);
+  table.enter(second, ConnectionState::kHead, kStart + 1s);
   table.enter(first, ConnectionState::kHead, kStart + 2s);
   EXPECT_EQ(table.next_deadline(), kStart + 11s);
   EXPECT_EQ(table.oldest(ConnectionState::kHead), &second);
@@ -68,6 +70,36 @@ TEST(ConnectionTable, NamesTheConnectionThatHasBeenIdleLongest) {
   table.remove(early);
   EXPECT_EQ(table.oldest(ConnectionState::kIdle), &late);
   EXPECT_EQ(table.count(ConnectionState::kIdle), 1U);
+}
+
+TEST(ConnectionTable, SparesNobodyWhoIsBusy) {
+  ConnectionTable table(timeouts());
+  table.enter(table.add(7, kStart), ConnectionState::kHead, kStart);
+  table.enter(table.add(8, kStart), ConnectionState::kBody, kStart);
+  table.enter(table.add(9, kStart), ConnectionState::kWriting, kStart);
+  table.enter(table.add(10, kStart), ConnectionState::kClosing, kStart);
+  EXPECT_EQ(table.first_to_go(kStart + 1h), nullptr);
+}
+
+TEST(ConnectionTable, SparesTheIdleThenTheLingeringThenTheSilent) {
+  ConnectionTable table(timeouts());
+  Connection& silent = table.add(7, kStart);
+  Connection& lingering = table.add(8, kStart);
+  table.enter(lingering, ConnectionState::kLingering, kStart);
+  Connection& idle = table.add(9, kStart);
+  table.enter(idle, ConnectionState::kIdle, kStart + 1s);
+  EXPECT_EQ(table.first_to_go(kStart + 2s), &idle);
+  table.remove(idle);
+  EXPECT_EQ(table.first_to_go(kStart + 2s), &lingering);
+  table.remove(lingering);
+  EXPECT_EQ(table.first_to_go(kStart + 2s), &silent);
+}
+
+TEST(ConnectionTable, GivesASilentConnectionASecondToSpeakAndNotMore) {
+  ConnectionTable table(timeouts());
+  Connection& silent = table.add(7, kStart);
+  EXPECT_EQ(table.first_to_go(kStart + worker::kSilentMin - 1ns), nullptr);
+  EXPECT_EQ(table.first_to_go(kStart + worker::kSilentMin), &silent);
 }
 
 TEST(ConnectionTable, ReusesAnIndexOnlyAfterItWasGivenBack) {
@@ -104,6 +136,7 @@ TEST(ConnectionTableDeathTest, RefusesToForgetWhatTheKernelStillHolds) {
 TEST(ConnectionState, AnswersOnlyARequestThatIsOwed) {
   EXPECT_EQ(worker::expiry_of(ConnectionState::kHead), worker::Expiry::kAnswer408);
   EXPECT_EQ(worker::expiry_of(ConnectionState::kBody), worker::Expiry::kAnswer408);
+  EXPECT_EQ(worker::expiry_of(ConnectionState::kNew), worker::Expiry::kClose);
   EXPECT_EQ(worker::expiry_of(ConnectionState::kIdle), worker::Expiry::kHalfClose);
   EXPECT_EQ(worker::expiry_of(ConnectionState::kWriting), worker::Expiry::kAbort);
 }

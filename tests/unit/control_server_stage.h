@@ -27,18 +27,23 @@ using master::ControlReply;
 using master::ControlServer;
 
 inline constexpr std::string_view kRequest = "GET /status HTTP/1.1\r\nHost: x\r\n\r\n";
+inline constexpr std::string_view kLater = "GET /later HTTP/1.1\r\nHost: x\r\n\r\n";
 inline constexpr std::size_t kLargeBody = 4 * 1024 * 1024;  // more than any socket buffer takes
 
+// Answers at once, but for /later.
 class RecordingHandler final : public master::ControlHandler {
  public:
-  ControlReply handle(std::string_view method, std::string_view path,
-                      const std::map<std::string, std::string>& query) override {
+  master::ControlOutcome handle(std::string_view method, std::string_view path,
+                                const std::map<std::string, std::string>& query, master::ClientToken client) override {
     std::string line = std::string(method) + " " + std::string(path);
     for (const auto& [key, value] : query) line += " " + key + "=" + value;
     calls.push_back(line);
+    tokens.push_back(client);
+    if (path == "/later") return master::Deferred{};
     return path == "/large" ? ControlReply{200, std::string(kLargeBody, 'x')} : reply;
   }
   std::vector<std::string> calls;
+  std::vector<master::ClientToken> tokens;  // of the calls
   ControlReply reply{200, "{}\n"};
 };
 

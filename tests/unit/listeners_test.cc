@@ -44,8 +44,9 @@ std::vector<Address> addresses(const std::vector<std::string>& texts) {
 }
 
 common::Result<Listeners> open(const std::vector<std::string>& texts, std::uint32_t slots = 2,
-                               common::Duration patience = kNoPatience) {
-  return Listeners::open(addresses(texts), slots, kBacklog, patience);
+                               common::Duration patience = kNoPatience,
+                               common::Steering steering = common::Steering::kHash) {
+  return Listeners::open(addresses(texts), slots, kBacklog, patience, steering);
 }
 
 std::string bound_text(int fd) {

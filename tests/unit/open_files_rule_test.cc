@@ -116,12 +116,49 @@ TEST(ConnectionBudget, WarnsOnePastWhatFitsAndNamesALimitThatIsEnough) {
   EXPECT_GE(fit(1025), 705U);
 }
 
-}  // namespace
+ConnectionBudget budget_of(std::uint64_t soft, std::uint32_t configured = 0) {
+  return decide_connections({.open_files_soft = soft, .reserve = 64, .configured = configured});
+}
+
+TEST(ConnectionBudget, ShowsItsArithmetic) {
+  EXPECT_EQ(arithmetic_of(budget_of(1024)),
+            "704 connections = 1024 open files - 64 in reserve - 256 for the application");
+  EXPECT_EQ(arithmetic_of(budget_of(1024, 700)),
+            "700 connections = 1024 open files - 64 in reserve - 260 for the application");
+  EXPECT_EQ(arithmetic_of(budget_of(524288)),
+            "393152 connections = 524288 open files - 64 in reserve - 131072 for the application");
+}
+
+TEST(ConnectionBudget, DividesTinyLimitsSensibly) {
+  EXPECT_EQ(arithmetic_of(budget_of(20)), "2 connections = 20 open files - 9 in reserve - 9 for the application");
+  EXPECT_EQ(arithmetic_of(budget_of(40)), "5 connections = 40 open files - 18 in reserve - 17 for the application");
+  EXPECT_EQ(arithmetic_of(budget_of(64)), "8 connections = 64 open files - 28 in reserve - 28 for the application");
+  EXPECT_EQ(arithmetic_of(budget_of(256)), "128 connections = 256 open files - 64 in reserve - 64 for the application");
+}
+
+TEST(ConnectionBudget, AlwaysDividesTheWholeLimit) {
+  for (const std::uint32_t configured : {0U, 1U, 3U, 100U}) {
+    for (std::uint64_t soft = 1; soft < 3000; ++soft) {
+      const ConnectionBudget budget = budget_of(soft, configured);
+      EXPECT_EQ(budget.connections + budget.reserve + budget.headroom, soft) << configured;
+      EXPECT_LE(budget.reserve, 64U);
+    }
+  }
+  EXPECT_EQ(arithmetic_of(budget_of(0)), "1 connections = 0 open files - 0 in reserve - 0 for the application");
+}
+
+TEST(ConnectionBudget, FollowsAWorkersLimitUpAndDown) {
+  EXPECT_EQ(budget_of(1024, 704).connections, 704U);
+  EXPECT_EQ(budget_of(512, 704).connections, 512U - 64U - 128U);
+  EXPECT_EQ(budget_of(2048, 704).connections, 704U);
+}
+
 TEST(OpenFilesRule, RefusesALimitOneBelowWhatTheMasterNeeds) {
-  EXPECT_EQ(master::refuse_open_files(22, 2, 1), std::nullopt);
-  const auto refused = master::refuse_open_files(21, 2, 1);
+  EXPECT_EQ(refuse_open_files(22, 2, 1), std::nullopt);
+  const auto refused = refuse_open_files(21, 2, 1);
   ASSERT_TRUE(refused);
   EXPECT_NE(refused->find("need 22"), std::string::npos) << *refused;
 }
 
+}  // namespace
 }  // namespace master

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <ctime>
+#include <thread>
 #include <vector>
 
 #include "common/inherited_fds.h"
@@ -42,6 +45,7 @@ TEST(ProcessSample, CountsEveryDescriptor) {
   EXPECT_EQ(sample_self().fds, common::open_descriptors().size());
   const std::uint64_t before = sample_self().fds;
   std::vector<common::UniqueFd> more;
+  more.reserve(100);
   for (int i = 0; i < 100; ++i) more.emplace_back(::dup(STDERR_FILENO));
   EXPECT_EQ(sample_self().fds, before + 100);
   more.clear();
@@ -62,6 +66,44 @@ TEST(ProcessSample, SeesCpuTimeThatIsUsed) {
   EXPECT_GE(sample_self().cpu_ns, before + 30'000'000);  // whole ticks of 10 ms, and one may be missing at either end
 }
 
+// schedstat counts a running thread up to its last switch or tick, so one tick may be missing.
+TEST(ProcessSample, TellsTheMainThreadsCpuTimeFromThatOfOthers) {
+  const std::uint64_t before = sample_self().main_cpu_ns;
+  ASSERT_GT(before, 0U);
+  std::thread(burn, 100).join();
+  const std::uint64_t after_other = sample_self().main_cpu_ns;
+  EXPECT_LT(after_other, before + 50'000'000);
+  burn(100);
+  EXPECT_GE(sample_self().main_cpu_ns, after_other + 80'000'000);
+}
+
+TEST(ProcessSample, SeesThatAProcessIsStopped) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    for (;;) ::pause();
+  }
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  ASSERT_EQ(::waitpid(pid, nullptr, WUNTRACED), pid);
+  EXPECT_EQ(sample_process(pid).value_or(ProcessSample{}).state, 'T');
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_EQ(sample_process(pid).value_or(ProcessSample{}).state, 'Z');
+  ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+  EXPECT_EQ(sample_self().state, 'R');
+}
+
+TEST(ProcessSample, SeesThatTheLimitOfOpenFilesChanges) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(sample_self().open_files_soft, before.rlim_cur);
+  rlimit lower = before;
+  lower.rlim_cur = before.rlim_cur - 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &lower), 0);
+  EXPECT_EQ(sample_self().open_files_soft, before.rlim_cur - 1);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 TEST(ProcessSample, IsNotMisledByTheNameOfTheProcess) {
   char before[16] = {};
   ASSERT_EQ(::prctl(PR_GET_NAME, before), 0);
@@ -71,6 +113,7 @@ TEST(ProcessSample, IsNotMisledByTheNameOfTheProcess) {
   ASSERT_EQ(::prctl(PR_SET_NAME, before), 0);
   EXPECT_GE(sample.cpu_ns, 10'000'000U);
   EXPECT_LE(sample.cpu_ns, sample_self().cpu_ns);
+  EXPECT_EQ(sample.state, 'R');
 }
 
 TEST(ProcessSample, SaysThatAProcessIsGone) {

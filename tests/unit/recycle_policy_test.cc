@@ -48,6 +48,7 @@ TEST(RecyclePolicy, SaysWhatItMeasured) {
   ASSERT_TRUE(decision);
   EXPECT_EQ(decision->measured, 300);
   EXPECT_EQ(decision->limit, 256);
+  EXPECT_EQ(decision->threshold, "recycle.fds_leaked");
 }
 
 TEST(RecyclePolicy, IgnoresAGrowthThatLastsFewerSamplesThanConfigured) {
@@ -119,10 +120,18 @@ TEST(RecyclePolicy, TakesZeroForOff) {
   RecycleRules off = rules();
   off.recycle.fds_leaked = 0;
   off.recycle.fds_used = 0;
+  off.recycle.fds_exhaustion = 0s;
+  off.recycle.close_wait = 0;
+  off.recycle.spin = 0s;
   off.hang_timeout = 0s;
-  const Sample dreadful{.fds_total = 100000, .rss = 1ULL << 40U, .requests = 1ULL << 40U};
+  const Sample dreadful{.fds_total = 100000,
+                        .rss = 1ULL << 40U,
+                        .requests = 1ULL << 40U,
+                        .close_wait = CloseWaitCount{1'000'000, 1'000'000, 1000h}};
+  const Stall long_ago{.since = kReady, .until = kReady + 1h, .cpu_ns = 3'600'000'000'000};
   WorkerFacts stuck = facts();
   stuck.busy_since = kReady;
+  stuck.trends = {.halted = long_ago, .stuck = {}, .polling = long_ago, .growth = Growth{100'000, 1000}};
   EXPECT_EQ(decide(three(dreadful), off, stuck, kReady + 1000h), std::nullopt);
 }
 
@@ -169,16 +178,6 @@ TEST(JitterFactor, StaysInItsRangeIsStableAndSpreads) {
   }
   EXPECT_GT(low, 400);
   EXPECT_LT(low, 600);
-}
-
-TEST(SampleWindow, KeepsTheLatestInOrder) {
-  SampleWindow window(2);
-  for (const std::uint64_t requests : {1U, 2U, 3U}) window.push({.requests = requests});
-  ASSERT_EQ(window.samples().size(), 2U);
-  EXPECT_EQ(window.samples()[0].requests, 2U);
-  EXPECT_EQ(window.samples()[1].requests, 3U);
-  window.clear();
-  EXPECT_TRUE(window.samples().empty());
 }
 
 TEST(RecycleReason, HasTheNamesOfTheContract) {

@@ -96,6 +96,27 @@ TEST(Ring, ReturnsFromATurnAtItsDeadline) {
   EXPECT_FALSE(ring->next());
 }
 
+TEST(RingTurn, WaitsOutWhatMayPassAndEndsWithARingThatIsGone) {
+  using worker::decide_turn_failure;
+  using worker::TurnFailure;
+  for (const int errnum : {ETIME, EINTR, EBUSY}) EXPECT_EQ(decide_turn_failure(errnum), TurnFailure::kNone) << errnum;
+  for (const int errnum : {EAGAIN, ENOMEM}) EXPECT_EQ(decide_turn_failure(errnum), TurnFailure::kWait) << errnum;
+  for (const int errnum : {EBADF, EBADR, EBADFD, ENXIO, EINVAL, EOPNOTSUPP}) {
+    EXPECT_EQ(decide_turn_failure(errnum), TurnFailure::kBroken) << errnum;
+  }
+}
+
+TEST(RingTurn, GoesOnWhenTheApplicationHasClosedTheNumberOfTheRing) {
+  auto ring = Ring::create({.submissions = 8, .completions = 16, .buffers = 2, .buffer_bytes = 4}).value();
+  SocketPair sockets;
+  ring->arm_receive(sockets.near.get(), {.op = Op::kReceive, .index = 1});
+  close(ring->fd());
+  ASSERT_EQ(write(sockets.far.get(), "a", 1), 1);
+  const auto completion = wait_for(*ring);
+  ASSERT_TRUE(completion) << "it is registered, so the number does not matter";
+  EXPECT_EQ(completion->data, "a");
+}
+
 TEST(RingError, NamesTheSysctl) {
   EXPECT_NE(explain_ring_error(EPERM, 2, 0).find("kernel.io_uring_disabled is 2"), std::string::npos);
   EXPECT_NE(explain_ring_error(EPERM, 1, 0).find("kernel.io_uring_group"), std::string::npos);

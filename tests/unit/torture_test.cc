@@ -97,17 +97,31 @@ TEST_F(TortureTest, EncodesBodiesOfEveryRemainder) {
 }
 
 TEST_F(TortureTest, LeaksExactlyWhatItWasAskedFor) {
-  for (const std::string kind : {"file", "socket", "pipe", "eventfd"}) {
+  for (const std::string kind : {"file", "socket", "pipe", "eventfd", "epoll", "timerfd", "inotify", "memfd", "tcp"}) {
     const long before = open_descriptors();
     EXPECT_EQ(ask("/leak?kind=" + kind + "&count=3").body, "leaked 3\n");
     EXPECT_EQ(open_descriptors() - before, 3) << kind;
   }
 }
 
+TEST_F(TortureTest, LeaksSometimes) {
+  const long before = open_descriptors();
+  for (int request = 0; request < 7; ++request) EXPECT_EQ(ask("/leak-sometimes?kind=epoll&every=3").status, 200);
+  EXPECT_EQ(open_descriptors() - before, 2);
+}
+
+TEST_F(TortureTest, ClosesWhatItOpensForAWhile) {
+  const long before = open_descriptors();
+  EXPECT_EQ(ask("/files?count=3").body, "opened and closed 3\n");
+  EXPECT_EQ(ask("/burst?count=50&ms=1").body, "opened and closed 50\n");
+  EXPECT_EQ(open_descriptors(), before);
+}
+
 TEST_F(TortureTest, RefusesParametersOutOfRange) {
-  for (const std::string_view target : {"/sleep", "/sleep?ms=", "/sleep?ms=-1", "/sleep?ms=1x", "/sleep?ms=3600001",
-                                        "/leak?kind=file", "/leak?kind=file&count=0", "/leak?kind=other&count=1",
-                                        "/leak-peer?port=65536", "/crash?how=sideways", "/alloc?mb=0", "/file"}) {
+  for (const std::string_view target :
+       {"/sleep", "/sleep?ms=", "/sleep?ms=-1", "/sleep?ms=1x", "/sleep?ms=3600001", "/leak?kind=file",
+        "/leak?kind=file&count=0", "/leak?kind=other&count=1", "/leak-peer?port=65536", "/leak-sometimes?kind=file",
+        "/files", "/burst?count=1", "/crash?how=sideways", "/alloc?mb=0", "/file"}) {
     EXPECT_EQ(ask(target).status, 400) << target;
   }
 }

@@ -9,24 +9,20 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "common/address.h"
 #include "common/unique_fd.h"
 #include "master/control_client.h"
-#include "master/status_text.h"
 
 namespace {
 
-using common::Json;
 using master::ask_control;
 using master::ClientRequest;
 using master::ClientVerb;
 using master::OutputForm;
 using master::parse_control_answer;
-using master::render_age;
-using master::render_bytes;
-using master::render_status;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -100,66 +96,18 @@ Printed run(const ClientRequest& request) {
 }
 
 ClientRequest request_to(const std::string& path, ClientVerb verb, OutputForm form = OutputForm::kText,
-                         std::uint32_t number = 0) {
-  return {.verb = verb, .form = form, .control_path = path, .control_directories = {}, .number = number};
+                         std::optional<std::uint32_t> slot = std::nullopt) {
+  return {.verb = verb, .form = form, .control_path = path, .control_directories = {}, .slot = slot};
 }
 
-common::TimePoint soon() { return common::Clock::now() + master::kControlTimeout; }
-
-std::string mistake_at(const std::string& path) { return ask_control(path, "GET", "/status", soon()).error().message; }
-
-constexpr std::string_view kStatus = R"({"master":{"pid":1,"uptime_s":61.5,"generation":2,
-  "open_files":{"soft":1024,"hard":4096},"fds":31},
- "listeners":[{"address":"127.0.0.1:8000","sockets":2,"steering":"hash"}],
- "workers":[{"slot":0,"pid":77,"generation":2,"state":"ready","age_s":3700,"requests":12,"connections":3,"in_flight":1,
-   "queued":0,"rss_bytes":1572864,"fds":{"total":20,"owned":14,"baseline":5,"leaked":1,"close_wait":null}},
-  {"slot":1,"pid":null,"generation":2,"state":"backoff","age_s":0}],
- "recycled":{"fds_leaked":2,"manual":1,"age":0},"restarts":{"crashed":0,"killed":0},
- "reload":{"state":"ok","last_error":null}})";
-
-TEST(StatusText, ShowsMasterListenersAndWorkers) {
-  EXPECT_EQ(render_status(Json::parse(kStatus)),
-            "master pid 1, generation 2, up 1m01s, 31 of 1024 descriptors\n"
-            "listening on 127.0.0.1:8000, sockets 2, steering hash\n"
-            "\n"
-            "SLOT  PID  GEN  STATE      AGE  REQUESTS  CONNS      RSS  FDS  LEAKED\n"
-            "   0   77    2  ready    1h01m        12      3  1.5 MiB   20       1\n"
-            "   1    -    2  backoff     0s         -      -        -    -       -\n"
-            "\n"
-            "recycled: fds_leaked 2, manual 1\n");
+std::string mistake_at(const std::string& path) {
+  return ask_control(path, "GET", "/status", common::Clock::now(), master::kControlPatience).error().message;
 }
 
-TEST(StatusText, ShowsWhyTheLastReloadFailed) {
-  EXPECT_THAT(render_status(Json{{"reload", {{"last_error", "load: no\x1b[2J"}}}}),
-              HasSubstr("last reload failed: load: no?[2J\n"));
-}
-
-TEST(StatusText, SurvivesAnyJson) {
-  for (const char* text : {"{}", "[]", "null", "5", R"({"master":5,"listeners":{"a":1},"workers":[1,null,{"fds":[]}]})",
-                           R"({"recycled":[1],"restarts":{"crashed":"x"},"reload":{"last_error":5}})"}) {
-    EXPECT_THAT(render_status(Json::parse(text)), StartsWith("master pid -")) << text;
-  }
-}
-
-TEST(StatusText, WritesAgesWithTheirTwoLargestUnits) {
-  EXPECT_EQ(render_age(0.9), "0s");
-  EXPECT_EQ(render_age(59.9), "59s");
-  EXPECT_EQ(render_age(60), "1m00s");
-  EXPECT_EQ(render_age(3599), "59m59s");
-  EXPECT_EQ(render_age(3600), "1h00m");
-  EXPECT_EQ(render_age(86'399), "23h59m");
-  EXPECT_EQ(render_age(86'400), "1d00h");
-  EXPECT_EQ(render_age(-1), "-");
-  EXPECT_EQ(render_age(1e300), "-");
-}
-
-TEST(StatusText, WritesBytesWithTheirUnit) {
-  EXPECT_EQ(render_bytes(0), "0 B");
-  EXPECT_EQ(render_bytes(1023), "1023 B");
-  EXPECT_EQ(render_bytes(1024), "1.0 KiB");
-  EXPECT_EQ(render_bytes(1536.0 * 1024), "1.5 MiB");
-  EXPECT_EQ(render_bytes(-1), "-");
-}
+constexpr std::string_view kStatus = R"({"master":{"pid":1,"uptime_s":61.5}})";
+constexpr std::string_view kFds =
+    R"({"slot":0,"pid":7,"generation":1,"fds":{"total":3,"owned":1,"baseline":1,"leaked":1},
+  "groups":[{"count":1,"owner":"application","text":"1 x pipe"}],"descriptors":[{"fd":5,"kind":"pipe"}]})";
 
 TEST(ControlClient, TakesAnAnswerApart) {
   const auto answer = parse_control_answer("HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}");
@@ -200,7 +148,8 @@ TEST(ControlClient, GivesUpAtItsDeadlineWhenTheSupervisorIsSilent) {
   const Directory directory;
   const std::string path = directory.path("control.sock");
   const auto listener = listen_on(path);  // the kernel accepts, nobody reads
-  const auto answer = ask_control(path, "GET", "/status", common::Clock::now());
+  const auto answer =
+      ask_control(path, "GET", "/status", common::Clock::now() - std::chrono::seconds(5), std::chrono::seconds(5));
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().message,
             "control socket " + path + ": no answer within 5 s; the supervisor is stopped or stuck");
@@ -216,27 +165,43 @@ TEST(ControlClient, RefusesAnAnswerBeyondItsLimit) {
     while (send(fd.get(), chunk.data(), chunk.size(), MSG_NOSIGNAL) > 0) {
     }
   });
-  EXPECT_THAT(mistake_at(path), HasSubstr("the answer has more than 16 MiB"));
+  EXPECT_THAT(mistake_at(path), HasSubstr("the answer has more than 17 MiB"));
   flood.join();
+}
+
+ClientRequest with_workers(std::uint32_t workers) {
+  ClientRequest request = request_to("", ClientVerb::kScale);
+  request.workers = workers;
+  return request;
+}
+
+ClientRequest with_fd(std::uint32_t slot, std::uint32_t fd, master::CloseHow how) {
+  ClientRequest request = request_to("", ClientVerb::kCloseFd, OutputForm::kText, slot);
+  request.fd = fd;
+  request.how = how;
+  return request;
 }
 
 TEST(Verbs, AskWhatTheContractSays) {
   const Directory directory;
   struct Case {
-    ClientVerb verb;
-    std::uint32_t number;
+    ClientRequest request;
     std::string start;
     std::string output;
   };
   int count = 0;
-  for (const Case& item :
-       {Case{ClientVerb::kStop, 0, "POST /stop HTTP/1.1\r\n", "stopping gracefully\n"},
-        Case{ClientVerb::kRecycle, 3, "POST /recycle?slot=3 HTTP/1.1\r\n",
-             "slot 3: replacement of its worker queued\n"},
-        Case{ClientVerb::kScale, 8, "POST /scale?workers=8 HTTP/1.1\r\n", "scaling to 8 workers\n"}}) {
-    const std::string path = directory.path(std::to_string(++count));
-    OneAnswer supervisor(path, "HTTP/1.1 202 Accepted\r\n\r\n{}");
-    const Printed printed = run(request_to(path, item.verb, OutputForm::kText, item.number));
+  for (Case& item : std::vector<Case>{
+           {request_to("", ClientVerb::kStop), "POST /stop HTTP/1.1\r\n", "stopping gracefully\n"},
+           {request_to("", ClientVerb::kRecycle, OutputForm::kText, 3), "POST /recycle?slot=3 HTTP/1.1\r\n",
+            "slot 3: replacement of its worker queued\n"},
+           {with_workers(8), "POST /scale?workers=8 HTTP/1.1\r\n", "scaling to 8 workers\n"},
+           {with_fd(2, 30, master::CloseHow::kClose), "POST /close-fd?slot=2&fd=30&how=close HTTP/1.1\r\n",
+            "slot 2: descriptor 30 closed\n"},
+           {with_fd(0, 31, master::CloseHow::kShutdown), "POST /close-fd?slot=0&fd=31&how=shutdown HTTP/1.1\r\n",
+            "slot 0: descriptor 31 shut down\n"}}) {
+    item.request.control_path = directory.path(std::to_string(++count));
+    OneAnswer supervisor(item.request.control_path, "HTTP/1.1 202 Accepted\r\n\r\n{}");
+    const Printed printed = run(item.request);
     EXPECT_EQ(printed.exit_code, 0);
     EXPECT_EQ(printed.output, item.output);
     EXPECT_EQ(printed.error, "");
@@ -244,6 +209,22 @@ TEST(Verbs, AskWhatTheContractSays) {
     EXPECT_THAT(question, StartsWith(item.start));
     EXPECT_THAT(question, HasSubstr("\r\nConnection: close\r\n"));
   }
+}
+
+TEST(Verbs, AskForDescriptorsOfOneWorkerOrAll) {
+  const Directory directory;
+  const std::string answer = "HTTP/1.1 200 OK\r\n\r\n" + std::string(kFds);
+  OneAnswer all(directory.path("a"), answer);
+  EXPECT_EQ(run(request_to(directory.path("a"), ClientVerb::kFds)).output,
+            "slot 0, pid 7, generation 1: 3 descriptors: 1 of the server, 1 from the start, 1 grown\n  1 x pipe\n");
+  EXPECT_THAT(all.question(), StartsWith("GET /fds HTTP/1.1\r\n"));
+  OneAnswer one(directory.path("b"), answer);
+  ClientRequest request = request_to(directory.path("b"), ClientVerb::kFds, OutputForm::kText, 0);
+  request.detail = master::FdDetail::kAll;
+  EXPECT_THAT(run(request).output, ::testing::EndsWith("  1 x pipe\n        5  pipe\n"));
+  EXPECT_THAT(one.question(), StartsWith("GET /fds?slot=0 HTTP/1.1\r\n"));
+  OneAnswer json(directory.path("c"), answer);
+  EXPECT_EQ(run(request_to(directory.path("c"), ClientVerb::kFds, OutputForm::kJson)).output, std::string(kFds) + "\n");
 }
 
 TEST(Verbs, PrintJsonAsItCameOrAsATable) {

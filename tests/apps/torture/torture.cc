@@ -92,11 +92,23 @@ constexpr auto kRoutes = std::to_array<Route>({
      [](Torture&, const Request& request) {
        return leak(text_parameter(request, "kind"), number_parameter(request, "count", 1, kLeakMax));
      }},
+    {"/leak-sometimes",
+     [](Torture&, const Request& request) {
+       return leak_sometimes(text_parameter(request, "kind"), number_parameter(request, "every", 1, kLeakMax));
+     }},
     {"/leak-peer",
      [](Torture&, const Request& request) {
        return leak_peer(static_cast<std::uint16_t>(number_parameter(request, "port", 1, 65535)));
      }},
+    {"/files",
+     [](Torture&, const Request& request) { return open_files(number_parameter(request, "count", 1, kLeakMax)); }},
+    {"/burst",
+     [](Torture&, const Request& request) {
+       return burst(number_parameter(request, "count", 1, kLeakMax),
+                    number_parameter(request, "ms", 0, kMillisecondsMax));
+     }},
     {"/spin", spin_for_ever},
+    {"/spin-thread", [](Torture&, const Request&) { return spin_thread(); }},
     {"/crash", crash_as_asked},
     {"/alloc", [](Torture& app, const Request& request) { return app.alloc(request); }},
     {"/file", [](Torture&, const Request& request) { return file(request); }},

@@ -1,0 +1,137 @@
+// RecycleReports: asking, inspecting, logging.
+#include "master/recycle_reports.h"
+
+#include <cmath>
+#include <utility>
+
+#include "common/log.h"
+#include "master/json_view.h"
+
+namespace master {
+namespace {
+
+// So many waits in a row that end at once with the same event are no coincidence.
+constexpr std::uint64_t kSamePollsMin = 1000;
+constexpr std::size_t kTextMax = 300;  // bytes; C++ names are long, a log line is not
+
+std::optional<BusyPoll> busy_poll_of(const common::WorkerMemory& memory) {
+  const common::PollWatch& polls = memory.polls();
+  if (polls.same.load(std::memory_order_relaxed) < kSamePollsMin) return std::nullopt;
+  return BusyPoll{.epoll_fd = polls.epoll_fd.load(std::memory_order_relaxed),
+                  .data = polls.data.load(std::memory_order_relaxed),
+                  .events = polls.events.load(std::memory_order_relaxed)};
+}
+
+}  // namespace
+
+std::vector<InspectionOrder> inspection_orders(const WorkerTable& workers, const std::vector<WorkerId>& wanted,
+                                               std::uint32_t generation, const std::vector<std::uint64_t>& stack) {
+  std::vector<InspectionOrder> orders;
+  for (const WorkerId id : wanted) {
+    const WorkerEntry* entry = workers.find(id);
+    if (entry == nullptr || entry->pid <= 0) continue;
+    const common::WorkerGauges& gauges = workers.gauges(*entry);
+    orders.push_back({.pid = entry->pid,
+                      .slot = entry->slot,
+                      .generation = generation,
+                      .ledger = entry->memory.ledger(),
+                      .owned = gauges.owned_fds.load(std::memory_order_relaxed),
+                      .baseline = gauges.baseline_fds.load(std::memory_order_relaxed),
+                      .stack = stack,
+                      .busy_poll = entry->memory ? busy_poll_of(entry->memory) : std::nullopt});
+  }
+  return orders;
+}
+
+void RecycleReports::begin(WorkerId worker, RecycleReason reason, std::uint32_t generation, common::TimePoint now) {
+  const WorkerEntry* entry = workers_.find(worker);
+  if (entry == nullptr) return;
+  const auto decision = decisions_.find(worker);
+  const bool decided = decision != decisions_.end() && decision->second.reason == reason;
+  history_.begin({.at = std::chrono::system_clock::now(),
+                  .worker = worker,
+                  .slot = entry->slot,
+                  .pid = entry->pid,
+                  .generation = generation,
+                  .reason = reason,
+                  .measured = decided ? decision->second.measured : 0,
+                  .limit = decided ? std::ceil(decision->second.limit) : 0});
+  under_way_.insert(worker);
+  if ((reason == RecycleReason::kSpin || reason == RecycleReason::kHang) && entry->memory) {
+    // Whatever comes of it, the report follows: an answer that never comes just has no stack.
+    const auto asked = desk_.ask(
+        worker, entry->pid, entry->memory.ask(), common::Ask::kStack, -1,
+        [this, worker, generation](const common::Result<AskAnswer>& answer) {
+          submit(worker, generation, answer ? answer->frames : std::vector<std::uint64_t>{});
+        },
+        now);
+    if (asked) return;
+  }
+  submit(worker, generation, {});
+}
+
+void RecycleReports::report(WorkerId worker, std::uint32_t generation) {
+  under_way_.insert(worker);
+  submit(worker, generation, {});
+}
+
+void RecycleReports::submit(WorkerId worker, std::uint32_t generation, std::vector<std::uint64_t> stack) {
+  const auto submitted =
+      inspector_.submit([this, worker, generation,
+                         stack = std::move(stack)] { return inspection_orders(workers_, {worker}, generation, stack); },
+                        Inspector::Listing::kGroups,
+                        [this, worker](const common::Result<common::Json>& reports) { on_report(worker, reports); });
+  if (!submitted) on_report(worker, std::unexpected(submitted.error()));
+}
+
+void RecycleReports::on_report(WorkerId worker, const common::Result<common::Json>& reports) {
+  if (const auto one = under_way_.find(worker); one != under_way_.end()) under_way_.erase(one);
+  if (!under_way_.contains(worker) && to_drain_.erase(worker) > 0) drain_(worker);
+  if (!reports || !reports->is_array() || reports->empty() || reports->front().contains("error")) {
+    common::log(common::LogLevel::kWarn, "no report of a worker's descriptors",
+                {{"worker", worker},
+                 {"reason", reports ? std::string("it ended before it could be looked at") : reports.error().message}});
+    return;
+  }
+  history_.attach(worker, reports->front());
+  tell(worker, reports->front());
+}
+
+// Everything in one record: a log of text can be searched by its words, one of JSON by its fields.
+void RecycleReports::tell(WorkerId worker, const common::Json& report) const {
+  const auto decision = decisions_.find(worker);
+  const std::string_view threshold = decision != decisions_.end() ? decision->second.threshold : "none";
+  std::string spinning = "no";
+  if (const auto found = report.find("spinning"); found != report.end() && found->is_object()) {
+    spinning = found->value("text", "");
+  }
+  std::string at = "-";
+  if (const auto found = report.find("stack"); found != report.end() && found->is_array() && !found->empty()) {
+    at = found->front().is_string() ? found->front().get<std::string>() : "-";
+  }
+  common::log(common::LogLevel::kWarn, "descriptors of the worker",
+              {{"slot", report.value("slot", 0)},
+               {"pid", report.value("pid", 0)},
+               {"threshold", threshold},
+               {"spinning", shortened(spinning, kTextMax)},
+               {"at", shortened(at, kTextMax)},
+               {"groups", leak_text(report)}});
+}
+
+void RecycleReports::drain(WorkerId worker) {
+  if (under_way_.contains(worker)) {
+    to_drain_.insert(worker);
+  } else {
+    drain_(worker);
+  }
+}
+
+void RecycleReports::on_worker_ended(WorkerId worker, std::uint32_t left_open) {
+  desk_.on_worker_ended(worker);
+  history_.complete(worker, left_open);
+  decisions_.erase(worker);
+  under_way_.erase(worker);
+  to_drain_.erase(worker);
+}
+
+}  // namespace master
