@@ -177,8 +177,11 @@ def pinned(core, command):
     return ["taskset", "--cpu-list", str(core), *map(str, command)]
 
 
-def start_supervisor(directory, binary_directory, app, workers, prefix=()):
-    """Starts ours on a port of the kernel's choice and waits for all its workers; `prefix` goes before the command."""
+def start_supervisor(directory, binary_directory, app, workers, prefix=(), arguments=()):
+    """Starts ours on a port of the kernel's choice and waits for all its workers.
+
+    `prefix` goes before the command, `arguments` before the application.
+    """
     program = pathlib.Path(binary_directory) / "supervisor"
     for path in (program, pathlib.Path(app)):
         if not path.exists():
@@ -187,7 +190,7 @@ def start_supervisor(directory, binary_directory, app, workers, prefix=()):
     directory.mkdir(parents=True)
     control = directory / "control.sock"
     server = Server("supervisor", [*prefix, program, "--workers", str(workers), "--bind", "127.0.0.1:0",
-                                   "--control", control, "--log-level", "warn", app], directory)
+                                   "--control", control, "--log-level", "warn", *arguments, app], directory)
 
     def all_ready():
         status = status_of(control)
