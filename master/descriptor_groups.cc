@@ -92,9 +92,24 @@ std::string common_pattern(std::string_view one, std::string_view other) {
 using Members = std::vector<std::size_t>;
 using Groups = std::map<Key, Members>;
 
+using Parts = std::vector<Groups::iterator>;
+
+// One group instead of `parts`; of `varied`, what they have in common stays.
+void merge(Groups& groups, const Parts& parts, std::string Key::* varied) {
+  Key merged = parts.front()->first;
+  Members members;
+  for (const auto& part : parts) {
+    merged.*varied = common_pattern(merged.*varied, part->first.*varied);
+    members.insert(members.end(), part->second.begin(), part->second.end());
+    groups.erase(part);
+  }
+  std::ranges::sort(members);
+  groups.insert_or_assign(std::move(merged), std::move(members));
+}
+
 // Temporary files have random names: many kinds of paths in one directory, opened at one place, are of one kind.
 void merge_paths(Groups& groups) {
-  std::map<Key, std::vector<Groups::iterator>> directories;
+  std::map<Key, Parts> directories;
   for (auto group = groups.begin(); group != groups.end(); ++group) {
     if (!has_path_of_file(group->first.kind) || group->first.owner == FdOwner::kServer) continue;
     Key directory = group->first;
@@ -102,16 +117,24 @@ void merge_paths(Groups& groups) {
     directories[std::move(directory)].push_back(group);
   }
   for (const auto& [directory, parts] : directories) {
-    if (parts.size() <= kPathsApartMax) continue;
-    Key merged = parts.front()->first;
-    Members members;
-    for (const auto& part : parts) {
-      merged.path = common_pattern(merged.path, part->first.path);
-      members.insert(members.end(), part->second.begin(), part->second.end());
-      groups.erase(part);
-    }
-    std::ranges::sort(members);
-    groups.insert_or_assign(std::move(merged), std::move(members));
+    if (parts.size() > kPathsApartMax) merge(groups, parts, &Key::path);
+  }
+}
+
+// So are sockets to many peers, but for a peer that has a good part of them.
+void merge_peers(Groups& groups) {
+  std::map<Key, Parts> places;
+  for (auto group = groups.begin(); group != groups.end(); ++group) {
+    if (group->first.peer.empty() || group->first.owner == FdOwner::kServer) continue;
+    Key place = group->first;
+    place.peer.clear();
+    places[std::move(place)].push_back(group);
+  }
+  for (auto& [place, parts] : places) {
+    std::size_t total = 0;
+    for (const auto& part : parts) total += part->second.size();
+    std::erase_if(parts, [&](const auto& part) { return part->second.size() * kPeersApartMax > total; });
+    if (parts.size() > kPeersApartMax) merge(groups, parts, &Key::peer);
   }
 }
 
@@ -298,6 +321,7 @@ std::vector<DescriptorGroup> group_descriptors(std::span<const OpenDescriptor> l
   Groups groups;
   for (std::size_t i = 0; i < list.size(); ++i) groups[key_of(list[i])].push_back(i);
   merge_paths(groups);
+  merge_peers(groups);
   std::vector<DescriptorGroup> result;
   result.reserve(groups.size());
   for (auto& [key, members] : groups) result.push_back(make_group(key, std::move(members), list));

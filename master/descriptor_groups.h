@@ -22,6 +22,8 @@ namespace master {
 
 // So many kinds of paths in one directory stay groups of their own; one more, and they become one group.
 inline constexpr std::size_t kPathsApartMax = 4;
+// The same for peers; and a peer with more than this part of all of them stands for itself.
+inline constexpr std::size_t kPeersApartMax = 8;
 
 struct DescriptorGroup {
   common::FdOwner owner = common::FdOwner::kApplication;

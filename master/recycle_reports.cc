@@ -1,6 +1,7 @@
 // RecycleReports: asking, inspecting, logging.
 #include "master/recycle_reports.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -20,6 +21,18 @@ std::optional<BusyPoll> busy_poll_of(const common::WorkerMemory& memory) {
   return BusyPoll{.epoll_fd = polls.epoll_fd.load(std::memory_order_relaxed),
                   .data = polls.data.load(std::memory_order_relaxed),
                   .events = polls.events.load(std::memory_order_relaxed)};
+}
+
+// Where the main thread was: the innermost frames, for the first is often a function of libc.
+std::string innermost(const common::Json& report) {
+  constexpr std::size_t kFrames = 3;
+  const auto stack = report.find("stack");
+  std::string text;
+  for (std::size_t i = 0; stack != report.end() && stack->is_array() && i < std::min(stack->size(), kFrames); ++i) {
+    const common::Json& frame = stack->at(i);
+    if (frame.is_string()) text += (i == 0 ? "" : " < ") + frame.get<std::string>();
+  }
+  return text.empty() ? "-" : text;
 }
 
 }  // namespace
@@ -105,16 +118,12 @@ void RecycleReports::tell(WorkerId worker, const common::Json& report) const {
   if (const auto found = report.find("spinning"); found != report.end() && found->is_object()) {
     spinning = found->value("text", "");
   }
-  std::string at = "-";
-  if (const auto found = report.find("stack"); found != report.end() && found->is_array() && !found->empty()) {
-    at = found->front().is_string() ? found->front().get<std::string>() : "-";
-  }
   common::log(common::LogLevel::kWarn, "descriptors of the worker",
               {{"slot", report.value("slot", 0)},
                {"pid", report.value("pid", 0)},
                {"threshold", threshold},
                {"spinning", shortened(spinning, kTextMax)},
-               {"at", shortened(at, kTextMax)},
+               {"at", shortened(innermost(report), kTextMax)},
                {"groups", leak_text(report)}});
 }
 

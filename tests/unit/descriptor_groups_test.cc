@@ -172,6 +172,28 @@ TEST(DescriptorGroups, JoinRandomNamesOfOneDirectoryOnlyWhenTheyAreMany) {
   EXPECT_EQ(group_descriptors(list).size(), 5U);
 }
 
+TEST(DescriptorGroups, AreOneForManyPeersButForThoseThatHaveAGoodPart) {
+  std::vector<OpenDescriptor> list;
+  const auto add = [&](int count, const std::string& peer) {
+    for (int i = 0; i < count; ++i) {
+      list.push_back({.fd = static_cast<int>(list.size()),
+                      .kind = DescriptorKind::kTcp,
+                      .state = "CLOSE_WAIT",
+                      .peer = peer,
+                      .place = "crawler.so!fetch"});
+    }
+  };
+  for (std::size_t i = 0; i < master::kPeersApartMax; ++i) add(1, "10.0.0." + std::to_string(10 + i) + ":443");
+  add(20, "127.0.0.1:6379");
+  EXPECT_EQ(group_descriptors(list).size(), master::kPeersApartMax + 1);
+  add(1, "10.0.0.99:443");
+  const auto groups = group_descriptors(list);
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_EQ(groups[0].peer, "127.0.0.1:6379");
+  EXPECT_EQ(groups[1].peer, "10.0.0.*:443");
+  EXPECT_EQ(groups[1].members.size(), master::kPeersApartMax + 1);
+}
+
 TEST(DescriptorGroups, IgnoreTheNamesOfPeersThatHaveNone) {
   OpenDescriptor one{.fd = 3, .kind = DescriptorKind::kUnix, .inode = 7, .state = "STREAM"};
   OpenDescriptor two = one;
