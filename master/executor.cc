@@ -212,7 +212,7 @@ ControlOutcome Master::inspect(std::optional<SlotIndex> slot, ClientToken client
         [this, slot, client, wanted](const common::Result<AskAnswer>& answer) {
           auto outcome = inspect(slot, wanted, answer ? answer->frames : std::vector<std::uint64_t>{}, client);
           if (auto* refused = std::get_if<ControlReply>(&outcome)) {
-            control_->reply(client, std::move(*refused), common::Clock::now());
+            control_->reply(client, *refused, common::Clock::now());
           }
         },
         now);

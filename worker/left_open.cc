@@ -42,6 +42,7 @@ LeftOpen find_left_open(const common::FdLedger& ledger) {
     ++kinds[std::move(kind)];
   }
   std::vector<std::pair<std::uint32_t, std::string>> by_count;
+  by_count.reserve(kinds.size());
   for (const auto& [kind, count] : kinds) by_count.emplace_back(count, kind);
   std::ranges::sort(by_count, [](const auto& a, const auto& b) { return a.first > b.first; });
   std::uint32_t named = 0;
