@@ -35,6 +35,7 @@ struct alignas(64) WorkerGauges {
   // The application's descriptors at a moment when no handler ran, and that moment (steady_clock; 0 = never yet).
   std::atomic<std::uint64_t> quiet_at_ns;
   std::atomic<std::uint32_t> quiet_fds;
+  std::atomic<std::uint32_t> missing_fds;     // the server's own that were not open at that moment
   std::atomic<std::uint32_t> left_open_fds;   // of the application, beyond the baseline, when the worker left
 };
 

@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -14,6 +15,9 @@
 
 namespace master {
 namespace {
+
+// A worker that has to drain waits so long for its report: the time it has for draining goes on meanwhile.
+constexpr common::Duration kReportPatience = std::chrono::seconds(2);
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -29,7 +33,8 @@ void Master::execute(const Action& action) {
                  [this](const action::Spawn& order) { spawn(order); },
                  [this](const action::Drain& order) {
                    if (supervision_.phase() >= Phase::kStopGraceful) return drain(order.worker);
-                   reports_.drain(order.worker);
+                   const auto patience = std::min(kReportPatience, parts_.config.workers.stop_timeout / 4);
+                   reports_.drain(order.worker, patience, common::Clock::now());
                  },
                  [this](const action::Kill& order) { kill_worker(order); },
                  [this](const action::Forget& order) { forget(order.worker); },
@@ -83,7 +88,8 @@ void Master::spawn(const action::Spawn& order) {
   if (workers_.find_pid(0) == nullptr) strangers_.fill({});
   auto channel = common::Channel::create_pair();
   if (!channel) return fail(channel.error().message);
-  auto memory = common::WorkerMemory::create(parts_.open_files.hard);
+  // Room for all that any limit allows: somebody may raise the worker's later. It is sparse.
+  auto memory = common::WorkerMemory::create(common::kOpenFilesCap);
   if (!memory) return fail(memory.error().message);
   WorkerEntry* entry = workers_.add(order.worker, order.slot, std::move(channel->first), parts_.config.recycle);
   if (entry == nullptr) return fail("every scoreboard record is taken: too many workers are still draining");
@@ -176,13 +182,13 @@ void Master::shut_down(WorkerId id, std::vector<CloseWaitSocket> sockets) {
   const WorkerEntry* entry = workers_.find(id);
   if (entry == nullptr || !entry->memory || desk_.is_asking(id)) return;
   while (!sockets.empty()) {
-    const CloseWaitSocket socket = sockets.front();
-    sockets.erase(sockets.begin());
+    const CloseWaitSocket socket = sockets.back();
+    sockets.pop_back();
     if (!is_still(entry->pid, socket)) continue;
     [[maybe_unused]] const auto asked = desk_.ask(
         id, entry->pid, entry->memory.ask(), common::Ask::kShutdownFd, socket.fd,
-        [this, id, sockets](const common::Result<AskAnswer>& answer) {
-          if (answer) shut_down(id, sockets);
+        [this, id, rest = std::move(sockets)](const common::Result<AskAnswer>& answer) mutable {
+          if (answer) shut_down(id, std::move(rest));
         },
         common::Clock::now());
     return;
@@ -199,9 +205,10 @@ WorkerId Master::serving_in(SlotIndex slot) const {
 
 // Of one worker whose loop does not turn the reader wants to know where it is, too.
 ControlOutcome Master::inspect(std::optional<SlotIndex> slot, ClientToken client) {
+  const WorkerId chosen = slot ? serving_in(*slot) : kNoWorker;
   std::vector<WorkerId> wanted;
   for (const WorkerView& view : supervision_.workers()) {
-    if (view.worker != kNoWorker && (!slot || view.worker == serving_in(*slot))) wanted.push_back(view.worker);
+    if (view.worker != kNoWorker && (!slot || view.worker == chosen)) wanted.push_back(view.worker);
   }
   if (slot && wanted.empty()) return no_worker_reply(*slot, supervision_.open_slots());
   const WorkerEntry* entry = slot ? workers_.find(wanted.front()) : nullptr;

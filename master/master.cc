@@ -76,7 +76,8 @@ void Master::turn() {
   auto now = common::Clock::now();
   auto until = next_sample_;
   if (const auto decision = supervision_.next_deadline()) until = std::min(until, *decision);
-  for (const auto deadline : {control_->next_deadline(), desk_.next_deadline(), inspector_.next_deadline()}) {
+  for (const auto deadline :
+       {control_->next_deadline(), desk_.next_deadline(), inspector_.next_deadline(), reports_.next_deadline()}) {
     if (deadline) until = std::min(until, *deadline);
   }
   const auto events = poller_.wait(until, now);
@@ -102,10 +103,14 @@ void Master::turn() {
 
   if (const auto decision = supervision_.next_deadline(); decision && *decision <= now) feed(event::Tick{});
   // Workers that drain hold their own copies; from when they close them, new clients are refused instead of waiting.
-  if (supervision_.phase() >= Phase::kStopGraceful) parts_.listeners.close_all();
+  if (supervision_.phase() >= Phase::kStopGraceful) {
+    parts_.listeners.close_all();
+    reports_.release();
+  }
   control_->on_time(now);
   desk_.on_time(now);
   inspector_.on_time(now);
+  reports_.on_time(now);
   if (next_sample_ <= now) {
     next_sample_ = now + parts_.config.recycle.interval;
     sample_workers(now);
@@ -283,7 +288,7 @@ void Master::read_worker_channel(WorkerId id) {
 void Master::sample_workers(common::TimePoint now) {
   const std::vector<WorkerView> views = supervision_.workers();
   for (Finding& finding : sampler_.look(views, template_pid_, now)) act_on(std::move(finding));
-  parts_.listeners.steer(sampler_.able_slots(views, supervision_.open_slots()));
+  parts_.listeners.steer(sampler_.able_slots(views, supervision_.open_slots(), now));
 }
 
 // ---- orders

@@ -63,7 +63,7 @@ void ProgressWatch::note_polling(const Sample& sample) {
   if (!last_ || sample.at <= last_->at) return polling_.end();
   const bool in_vain = sample.requests == last_->requests;
   if (!sample.polls.hang_up && !in_vain) return polling_.end();
-  const bool is_missed = sample.polls.hang_up || sample.in_flight > 0;
+  const bool is_missed = sample.polls.hang_up || (sample.busy_since && sample.in_flight > 0);
   const double needed = (is_missed ? kReturnsPerSecond : kReturnsPerSecondIdle) *
                         std::chrono::duration<double>(sample.at - last_->at).count();
   const double returns = grown(last_->polls.returns, sample.polls.returns);

@@ -45,8 +45,7 @@ std::optional<RecycleDecision> decide_spin(const Trends& trends, const common::R
 // come in between: the worker compared them itself, or its loop waits as it did one sample ago.
 bool misses_server_fds(const Sample& before, const Sample& sample) {
   if (sample.fds_total >= sample.owned) return false;
-  const bool says_so_itself = sample.quiet_at != common::TimePoint{} && sample.quiet_fds == 0;
-  return says_so_itself || (!sample.busy_since && sample.turns == before.turns);
+  return sample.missing_fds > 0 || (!sample.busy_since && sample.turns == before.turns);
 }
 
 std::optional<RecycleDecision> decide_lost_fds(std::span<const Sample> samples, std::uint32_t configured) {

@@ -69,8 +69,12 @@ void RecycleReports::begin(WorkerId worker, RecycleReason reason, std::uint32_t 
                   .reason = reason,
                   .measured = decided ? decision->second.measured : 0,
                   .limit = decided ? std::ceil(decision->second.limit) : 0});
+  if (!decided) decisions_.erase(worker);  // it was about something else
+  const bool is_awaited = under_way_.contains(worker);
+  const bool is_stuck = reason == RecycleReason::kSpin || reason == RecycleReason::kHang;
+  if (is_awaited && !is_stuck) return;  // that one will do
   under_way_.insert(worker);
-  if ((reason == RecycleReason::kSpin || reason == RecycleReason::kHang) && entry->memory) {
+  if (is_stuck && entry->memory) {
     // Whatever comes of it, the report follows: an answer that never comes just has no stack.
     const auto asked = desk_.ask(
         worker, entry->pid, entry->memory.ask(), common::Ask::kStack, -1,
@@ -100,7 +104,8 @@ void RecycleReports::submit(WorkerId worker, std::uint32_t generation, std::vect
 void RecycleReports::on_report(WorkerId worker, const common::Result<common::Json>& reports) {
   if (const auto one = under_way_.find(worker); one != under_way_.end()) under_way_.erase(one);
   if (!under_way_.contains(worker) && to_drain_.erase(worker) > 0) drain_(worker);
-  if (!reports || !reports->is_array() || reports->empty() || reports->front().contains("error")) {
+  if (!reports || !reports->is_array() || reports->empty() || !reports->front().is_object() ||
+      reports->front().contains("error")) {
     common::log(common::LogLevel::kWarn, "no report of a worker's descriptors",
                 {{"worker", worker},
                  {"reason", reports ? std::string("it ended before it could be looked at") : reports.error().message}});
@@ -115,25 +120,42 @@ void RecycleReports::tell(WorkerId worker, const common::Json& report) const {
   const auto decision = decisions_.find(worker);
   const std::string_view threshold = decision != decisions_.end() ? decision->second.threshold : "none";
   std::string spinning = "no";
-  if (const auto found = report.find("spinning"); found != report.end() && found->is_object()) {
-    spinning = found->value("text", "");
-  }
+  if (const common::Json& text = member(report, {"spinning", "text"}); text.is_string()) spinning = plain(text);
   common::log(common::LogLevel::kWarn, "descriptors of the worker",
-              {{"slot", report.value("slot", 0)},
-               {"pid", report.value("pid", 0)},
+              {{"slot", plain(member(report, {"slot"}))},
+               {"pid", plain(member(report, {"pid"}))},
                {"threshold", threshold},
                {"spinning", shortened(spinning, kTextMax)},
                {"at", shortened(innermost(report), kTextMax)},
                {"groups", leak_text(report)}});
 }
 
-void RecycleReports::drain(WorkerId worker) {
+void RecycleReports::drain(WorkerId worker, common::Duration patience, common::TimePoint now) {
   if (under_way_.contains(worker)) {
-    to_drain_.insert(worker);
+    to_drain_.insert_or_assign(worker, now + patience);
   } else {
     drain_(worker);
   }
 }
+
+std::optional<common::TimePoint> RecycleReports::next_deadline() const {
+  std::optional<common::TimePoint> next;
+  for (const auto& [worker, until] : to_drain_) next = next ? std::min(*next, until) : until;
+  return next;
+}
+
+void RecycleReports::on_time(common::TimePoint now) {
+  for (auto waiting = to_drain_.begin(); waiting != to_drain_.end();) {
+    if (waiting->second > now) {
+      ++waiting;
+      continue;
+    }
+    drain_(waiting->first);
+    waiting = to_drain_.erase(waiting);
+  }
+}
+
+void RecycleReports::release() { on_time(common::TimePoint::max()); }
 
 void RecycleReports::on_worker_ended(WorkerId worker, std::uint32_t left_open) {
   desk_.on_worker_ended(worker);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -41,8 +42,12 @@ class RecycleReports {
   void begin(WorkerId worker, RecycleReason reason, std::uint32_t generation, common::TimePoint now);
   // It is not to be replaced, but something is wrong with it: only the log tells.
   void report(WorkerId worker, std::uint32_t generation);
-  // `worker` is to drain: now, or once it has been looked at, which takes the inspector's patience at the most.
-  void drain(WorkerId worker);
+  // `worker` is to drain: now; or, if its report is under way, after it, but at the latest after `patience`.
+  void drain(WorkerId worker, common::Duration patience, common::TimePoint now);
+  std::optional<common::TimePoint> next_deadline() const;
+  void on_time(common::TimePoint now);
+  // Whoever waits drains now: the service stops.
+  void release();
   // It has ended; before its memory is unmapped.
   void on_worker_ended(WorkerId worker, std::uint32_t left_open);
 
@@ -60,7 +65,7 @@ class RecycleReports {
   Drain drain_;
   std::map<WorkerId, RecycleDecision> decisions_;
   std::multiset<WorkerId> under_way_;  // reports that are not there yet
-  std::set<WorkerId> to_drain_;  // of those
+  std::map<WorkerId, common::TimePoint> to_drain_;  // of those; until when they wait at the most
 };
 
 }  // namespace master

@@ -36,6 +36,7 @@ Sample take_sample(const SampleSources& sources, common::TimePoint now) {
                 .rss = sources.process.rss_bytes,
                 .requests = gauges.requests.load(std::memory_order_relaxed),
                 .quiet_fds = gauges.quiet_fds.load(std::memory_order_relaxed),
+                .missing_fds = gauges.missing_fds.load(std::memory_order_relaxed),
                 .quiet_at = past(gauges.quiet_at_ns.load(std::memory_order_relaxed), now),
                 .turns = gauges.turns.load(std::memory_order_relaxed),
                 .in_flight = gauges.in_flight.load(std::memory_order_relaxed),

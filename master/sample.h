@@ -36,6 +36,7 @@ struct Sample {
   std::uint64_t requests = 0;   // served since its start
   // The application's descriptors as the worker counted them when no handler ran, and when; the epoch = never.
   std::uint64_t quiet_fds = 0;
+  std::uint64_t missing_fds = 0;  // of the server's own, at that moment
   common::TimePoint quiet_at{};
   std::uint64_t turns = 0;                        // of its loop, wholly done
   std::optional<common::TimePoint> busy_since{};  // since when its loop has not turned; none = it waits for events

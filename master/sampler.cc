@@ -31,7 +31,7 @@ Sampler::Sampler(const common::Config& config, const OpenFilesPlan& open_files, 
 
 std::vector<Finding> Sampler::look(std::span<const WorkerView> views, pid_t template_pid, common::TimePoint now) {
   look_at_close_wait(template_pid, now);
-  measure_one_pss();
+  measure_one_pss(now);
   std::vector<Finding> findings;
   for (const WorkerView& view : views) {
     if (view.state != VisibleState::kReady || !view.ready_at || view.recycle_planned) continue;
@@ -112,20 +112,23 @@ bool Sampler::is_halfway(const WorkerEntry& entry) const {
 void Sampler::follow_limit(WorkerEntry& entry, std::uint64_t open_files_soft) const {
   if (open_files_soft == 0 || open_files_soft == entry.open_files_soft) return;
   const bool is_news = entry.open_files_soft != 0 || open_files_soft != rules_.open_files_soft;
-  entry.open_files_soft = open_files_soft;
-  if (!is_news) return;
+  if (!is_news) {
+    entry.open_files_soft = open_files_soft;
+    return;
+  }
   const ConnectionBudget budget = decide_connections({.open_files_soft = open_files_soft,
                                                       .reserve = config_.limits.open_files_reserve,
                                                       .configured = config_.limits.connections});
   common::Message limits;
   limits.type = common::MessageType::kLimits;
   limits.connections_max = budget.connections;
-  const bool told = entry.channel && entry.channel.send(limits).has_value();
+  if (!entry.channel || !entry.channel.send(limits)) return;  // it does not listen now: with the next look again
+  entry.open_files_soft = open_files_soft;
   common::log(common::LogLevel::kWarn, "the descriptor limit of a worker was changed",
               {{"slot", entry.slot},
                {"pid", entry.pid},
                {"open_files_soft", open_files_soft},
-               {"connections", told ? arithmetic_of(budget) : std::string("unchanged: the worker does not listen")}});
+               {"connections", arithmetic_of(budget)}});
 }
 
 void Sampler::arm_trace(WorkerEntry& entry, const RecycleRules& rules) const {
@@ -140,8 +143,10 @@ void Sampler::arm_trace(WorkerEntry& entry, const RecycleRules& rules) const {
               {{"slot", entry.slot}, {"pid", entry.pid}, {"cause", name_of(*cause)}});
 }
 
-// Dear (some milliseconds for each gigabyte), so one worker a look.
-void Sampler::measure_one_pss() {
+// Dear (some milliseconds for each gigabyte), so one worker a look, and a hundred times as long none. Not of one that
+// is stuck, perhaps in the kernel, with its memory map locked.
+void Sampler::measure_one_pss(common::TimePoint now) {
+  if (now < pss_not_before_) return;
   auto next = workers_.begin();
   for (auto it = workers_.begin(); it != workers_.end(); ++it) {
     if (it->first > last_measured_) {
@@ -151,17 +156,21 @@ void Sampler::measure_one_pss() {
   }
   if (next == workers_.end()) return;
   last_measured_ = next->first;
-  if (next->second.pid > 0) next->second.pss_bytes = read_pss(next->second.pid);
+  if (next->second.pid <= 0 || workers_.is_stuck(next->second, now)) return;
+  next->second.pss_bytes = read_pss(next->second.pid);
+  pss_not_before_ = now + 100 * (common::Clock::now() - now);
 }
 
-std::vector<bool> Sampler::able_slots(std::span<const WorkerView> views, std::uint32_t slots) const {
-  std::vector<bool> able(slots, true);
+std::vector<bool> Sampler::able_slots(std::span<const WorkerView> views, std::uint32_t slots,
+                                      common::TimePoint now) const {
+  std::vector<bool> able(slots, false);  // in back-off, or starting: nobody would take them
   for (const WorkerView& view : views) {
     if (view.state != VisibleState::kReady || view.slot >= slots) continue;
     const WorkerEntry* entry = workers_.find(view.worker);
     if (entry == nullptr) continue;
     const auto accepting = workers_.gauges(*entry).accepting.load(std::memory_order_relaxed);
-    able[view.slot] = accepting == static_cast<std::uint32_t>(common::Accepting::kYes);
+    able[view.slot] =
+        accepting == static_cast<std::uint32_t>(common::Accepting::kYes) && !workers_.is_stuck(*entry, now);
   }
   return able;
 }

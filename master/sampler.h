@@ -44,7 +44,7 @@ class Sampler {
   std::vector<Finding> look(std::span<const WorkerView> views, pid_t template_pid, common::TimePoint now);
 
   // able[slot] = its worker takes new connections, as far as it says.
-  std::vector<bool> able_slots(std::span<const WorkerView> views, std::uint32_t slots) const;
+  std::vector<bool> able_slots(std::span<const WorkerView> views, std::uint32_t slots, common::TimePoint now) const;
 
   const CloseWaitWatch& close_wait() const { return close_wait_; }
 
@@ -54,13 +54,14 @@ class Sampler {
   void follow_limit(WorkerEntry& entry, std::uint64_t open_files_soft) const;
   void arm_trace(WorkerEntry& entry, const RecycleRules& rules) const;
   bool is_halfway(const WorkerEntry& entry) const;
-  void measure_one_pss();
+  void measure_one_pss(common::TimePoint now);
 
   const common::Config& config_;
   WorkerTable& workers_;
   RecycleRules rules_;
   CloseWaitWatch close_wait_;
   WorkerId last_measured_ = kNoWorker;
+  common::TimePoint pss_not_before_{};
 };
 
 }  // namespace master

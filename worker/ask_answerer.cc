@@ -56,7 +56,7 @@ void take_stack(common::AskBox& box, const ucontext_t& context) {
 
 // The system calls themselves: a sanitizer's or a hook's close(2) is no place to be in a handler.
 int end_descriptor(common::Ask ask, int fd) {
-  if (fcntl(fd, F_GETFD) < 0) return errno;
+  if (syscall(SYS_fcntl, fd, F_GETFD) < 0) return errno;
   if (answering.ledger.is_server(fd)) return EPERM;
   if (ask == common::Ask::kShutdownFd) return syscall(SYS_shutdown, fd, SHUT_RDWR) < 0 ? errno : 0;
   answering.ledger.forget(fd);

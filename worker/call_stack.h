@@ -15,4 +15,9 @@ namespace worker {
 // (by a just-in-time compiler): so async-signal-safe as far as that goes.
 std::size_t unwind_from(const void* first, std::span<std::uint64_t> frames);
 
+// From now on a walk that comes to the end of a stack made by hand, where no code is, just ends there. Takes SIGSEGV
+// and SIGBUS; every fault that is no walk's goes to whoever had them before, as if nothing had been taken. Without this,
+// or once the application takes them itself, such a stack ends the process. Not thread-safe.
+void survive_broken_stacks();
+
 }  // namespace worker

@@ -96,6 +96,7 @@ void fd_trace_begin(const common::WorkerMemory& memory, common::FdTrace mode) {
   if (tracer.process != 0) places.clear();  // they speak of another ledger
   tracer = {.ledger = memory.ledger(), .trace = &memory.trace(), .process = getpid()};
   call_key_begin();
+  survive_broken_stacks();
   std::array<std::uint64_t, 1> frame;
   unwind_from(__builtin_return_address(0), frame);  // the unwinder's own preparations
   active_poll_watch.store(&memory.polls(), std::memory_order_release);

@@ -12,9 +12,10 @@
 namespace worker {
 namespace {
 
-void closing_range(unsigned first, unsigned last, unsigned flags) {
-  const bool only_marks = (flags & CLOSE_RANGE_CLOEXEC) != 0;
-  if (is_tracing() && !only_marks) note_closing_range(first, last);
+// Afterwards, for it may have failed; and only if it closed, and closed for the whole process.
+void closed_range(long result, unsigned first, unsigned last, unsigned flags) {
+  const bool closed = result == 0 && (flags & (CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) == 0;
+  if (is_tracing() && closed) note_closing_range(first, last);
 }
 
 // Calls that answer with a new descriptor and nothing else, among them those that libc has no function for. Not
@@ -59,22 +60,21 @@ LIBC_HOOK(int, mq_close, mqd_t queue) {
 }
 
 LIBC_HOOK(int, close_range, unsigned first, unsigned last, int flags) {
-  closing_range(first, last, static_cast<unsigned>(flags));
-  return next_close_range(first, last, flags);
+  const int result = next_close_range(first, last, flags);
+  closed_range(result, first, last, static_cast<unsigned>(flags));
+  return result;
 }
 LIBC_HOOK(void, closefrom, int first) {
-  closing_range(first < 0 ? 0 : static_cast<unsigned>(first), UINT_MAX, 0);
   next_closefrom(first);
+  closed_range(0, first < 0 ? 0 : static_cast<unsigned>(first), UINT_MAX, 0);
 }
 
 LIBC_HOOK(long, syscall, long number, long a, long b, long c, long d, long e, long f) {
-  if (is_tracing()) {
-    if (number == SYS_close) note_closing(static_cast<int>(a), LIBC_CALL_SITE());
-    if (number == SYS_close_range) {
-      closing_range(static_cast<unsigned>(a), static_cast<unsigned>(b), static_cast<unsigned>(c));
-    }
-  }
+  if (is_tracing() && number == SYS_close) note_closing(static_cast<int>(a), LIBC_CALL_SITE());
   const long result = next_syscall(number, a, b, c, d, e, f);
+  if (number == SYS_close_range) {
+    closed_range(result, static_cast<unsigned>(a), static_cast<unsigned>(b), static_cast<unsigned>(c));
+  }
   if (is_tracing() && result >= 0 && opens(number, b)) note_opened(static_cast<int>(result), LIBC_CALL_SITE());
   return result;
 }

@@ -26,10 +26,6 @@ std::uint64_t encode(Tag tag) {
   return static_cast<std::uint64_t>(tag.index) << 8 | static_cast<std::uint64_t>(tag.op);
 }
 
-Tag decode(std::uint64_t data) {
-  return {.op = static_cast<Op>(data & 0xff), .index = static_cast<std::uint32_t>(data >> 8)};
-}
-
 void* map_memory(std::size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? nullptr : memory;
@@ -195,6 +191,10 @@ TurnFailure decide_turn_failure(int errnum) {
 
 bool Ring::has_completions() const { return io_uring_cq_ready(&ring_) != 0; }
 
+Tag Ring::decode(std::uint64_t data) {
+  return {.op = static_cast<Op>(data & 0xff), .index = static_cast<std::uint32_t>(data >> 8)};
+}
+
 std::optional<Completion> Ring::next() {
   if (io_uring_cq_ready(&ring_) == 0) return std::nullopt;
   io_uring_cqe* entry = nullptr;
@@ -216,6 +216,19 @@ std::optional<Completion> Ring::next() {
   io_uring_cqe_seen(&ring_, entry);
   if (completion.tag.op == Op::kClose) --closing_;
   return completion;
+}
+
+// next() has not brought everything yet: what it will bring has happened all the same.
+std::uint32_t Ring::unsettled_descriptors() const {
+  std::uint32_t open = closing_;
+  unsigned head = 0;
+  const io_uring_cqe* entry = nullptr;
+  io_uring_for_each_cqe(&ring_, head, entry) {
+    const Op op = decode(entry->user_data).op;
+    if (op == Op::kAccept && entry->res >= 0) ++open;
+    if (op == Op::kClose) --open;
+  }
+  return open;
 }
 
 void Ring::release(std::uint16_t buffer) {

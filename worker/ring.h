@@ -61,13 +61,18 @@ class Ring final : public AcceptRing {
   void release(std::uint16_t buffer);
 
   int fd() const { return ring_.ring_fd; }
-  std::uint32_t closing() const { return closing_; }  // descriptors given to arm_close() that are open still
+  // Descriptors that are open and that nobody has been told of, or that were given to arm_close() and are open still.
+  std::uint32_t unsettled_descriptors() const;
+  // Those of them that were accepted.
+  template <typename Visit>
+  void each_accepted(Visit visit) const;
 
  private:
   explicit Ring(const RingSettings& settings) : settings_(settings) {}
   common::Result<void> set_up();
   common::Result<void> set_up_buffers();
   io_uring_sqe* submission();
+  static Tag decode(std::uint64_t data);
   void move_ring_fd_high();
   void on_entered(int result);
 
@@ -78,6 +83,15 @@ class Ring final : public AcceptRing {
   io_uring_buf_ring* buffer_ring_ = nullptr;  // mapped, page-aligned: the kernel reads it
   std::span<char> buffer_memory_;  // mapped: settings_.buffers times settings_.buffer_bytes
 };
+
+template <typename Visit>
+void Ring::each_accepted(Visit visit) const {
+  unsigned head = 0;
+  const io_uring_cqe* entry = nullptr;
+  io_uring_for_each_cqe(&ring_, head, entry) {
+    if (decode(entry->user_data).op == Op::kAccept && entry->res >= 0) visit(entry->res);
+  }
+}
 
 // Why io_uring cannot be used here and what to do about it; empty if it can. Creates a ring and drops it.
 common::Result<void> probe_ring();

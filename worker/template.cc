@@ -125,7 +125,7 @@ void TemplateProcess::look_for_select() {
   for (const std::string& user : users) names += (names.empty() ? "" : ", ") + user;
   common::log(common::LogLevel::kWarn,
               "the application uses select, which cannot handle descriptors above 1023: client connections are moved "
-              "above, at the cost of two system calls each; poll or epoll instead of select would be free",
+              "above, at the cost of three system calls each; poll or epoll instead of select would be free",
               {{"modules", names}});
 }
 

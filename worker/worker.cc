@@ -31,6 +31,7 @@ namespace {
 
 // Completions handled before the clock is read and deadlines are looked at again.
 constexpr int kBatch = 512;
+constexpr common::Duration kJudgedLateMax = std::chrono::seconds(1);
 // Turns that a leaving worker gives its last closes to complete.
 constexpr int kClosingTurnsMax = 16;
 
@@ -47,6 +48,7 @@ class WorkerProcess {
   void report_ready();
   std::uint32_t note_baseline();
   void loop();
+  void note_accepted(common::TimePoint now);
   void dispatch(const Completion& completion, common::TimePoint now);
   void on_channel(common::TimePoint now);
   void on_wish(SignalWish wish, common::TimePoint now);
@@ -65,6 +67,7 @@ class WorkerProcess {
   common::WorkerMemory memory_;
   common::FdLedger ledger_;  // in memory_
   common::TimePoint counted_at_{};
+  common::TimePoint judged_at_{};
   SessionContext sessions_;
   std::optional<WorkerSignals> signals_;
   std::optional<AskAnswerer> answerer_;
@@ -173,9 +176,10 @@ void WorkerProcess::report_ready() {
   server_->start(now);
   ring_->arm_readable(launch_.channel.fd(), {.op = Op::kChannel, .index = 0});
   ring_->arm_readable(signals_->fd(), {.op = Op::kSignal, .index = 0});
+  // Before the accepts are with the kernel: the first client is no part of it.
+  launch_.record.baseline_fds.store(note_baseline(), std::memory_order_relaxed);
   ring_->turn(now, now);  // ready means: the accepts are with the kernel
   publish(1, now);
-  launch_.record.baseline_fds.store(note_baseline(), std::memory_order_relaxed);
   common::Message ready;
   ready.type = common::MessageType::kReady;
   ready.pid = getpid();
@@ -185,6 +189,11 @@ void WorkerProcess::report_ready() {
 // What is open now and not the server's is what the application needs to work at all.
 std::uint32_t WorkerProcess::note_baseline() {
   const std::vector<int> open = common::open_descriptors();
+  if (open.empty()) {
+    fail_start(
+        common::Stage::kWorkerStart,
+        {"worker_start has left no descriptor free: it would serve nobody; raise limits.open_files, or open less"});
+  }
   for (const int fd : open) {
     if (!ledger_.is_server(fd)) ledger_.mark_baseline(fd);
   }
@@ -204,6 +213,7 @@ void WorkerProcess::loop() {
     ring_->turn(server_->next_deadline(), now);
     now = common::Clock::now();
     launch_.record.busy_since_ns.store(common::nanoseconds_of(now), std::memory_order_relaxed);
+    note_accepted(now);
     sessions_.date.update(std::time(nullptr));
     for (int handled = 0; handled < kBatch; ++handled) {
       const auto completion = ring_->next();
@@ -212,12 +222,26 @@ void WorkerProcess::loop() {
     }
     // Judged by the moment of waking, and only once all that had happened by then was looked at: what came while a
     // handler kept us busy lies in the kernel still, and its sender is not late.
-    if (!ring_->has_completions()) server_->on_time(now);
+    // Under a flood they are never all looked at; deadlines hold even so, a second late.
+    if (!ring_->has_completions() || now - judged_at_ > kJudgedLateMax) {
+      server_->on_time(now);
+      judged_at_ = now;
+    }
     handler_->flush_access_log();
     publish(turns, now);
     count_quietly(now);
     now = common::Clock::now();
   }
+}
+
+// Before any handler runs, which may take its time: until their turn comes these would look like the application's.
+void WorkerProcess::note_accepted(common::TimePoint now) {
+  bool any = false;
+  ring_->each_accepted([&](int fd) {
+    ledger_.note_server(fd, common::FdRole::kConnection, now);
+    any = true;
+  });
+  if (any) launch_.record.owned_fds.store(owned_fds(), std::memory_order_relaxed);
 }
 
 void WorkerProcess::dispatch(const Completion& completion, common::TimePoint now) {
@@ -284,16 +308,19 @@ void WorkerProcess::count_quietly(common::TimePoint now) {
   // The size is the number of open descriptors since Linux 6.2; before, it is 0, and the master's looks must do.
   if (stat("/proc/self/fd", &directory) < 0 || directory.st_size == 0) return;
   const auto open = static_cast<std::uint32_t>(directory.st_size);
-  launch_.record.quiet_fds.store(open - std::min(open, owned_fds()), std::memory_order_relaxed);
+  const std::uint32_t owned = owned_fds();
+  launch_.record.quiet_fds.store(open - std::min(open, owned), std::memory_order_relaxed);
+  launch_.record.missing_fds.store(owned - std::min(open, owned), std::memory_order_relaxed);
   launch_.record.quiet_at_ns.store(common::nanoseconds_of(now), std::memory_order_relaxed);
 }
 
 // As late as possible: what worker_stop has closed is not left open.
 void WorkerProcess::tell_left_open() {
   auto now = common::Clock::now();
-  for (int turns = 0; ring_->closing() > 0 && turns < kClosingTurnsMax; ++turns) {
+  for (int turns = 0; ring_->unsettled_descriptors() > 0 && turns < kClosingTurnsMax; ++turns) {
     ring_->turn(now + std::chrono::milliseconds(10), now);
-    while (ring_->next()) {
+    while (const auto completion = ring_->next()) {
+      if (completion->tag.op == Op::kAccept && completion->result >= 0) close(completion->result);
     }
     now = common::Clock::now();
   }
@@ -306,7 +333,7 @@ void WorkerProcess::tell_left_open() {
 
 std::uint32_t WorkerProcess::owned_fds() const {
   constexpr std::uint32_t kRingChannelSignals = 3;
-  return kRingChannelSignals + server_->descriptors() + ring_->closing();
+  return kRingChannelSignals + server_->descriptors() + ring_->unsettled_descriptors();
 }
 
 void WorkerProcess::fail_start(common::Stage stage, const common::Error& error) {

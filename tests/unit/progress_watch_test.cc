@@ -125,6 +125,7 @@ std::optional<Stall> polling(std::uint64_t returns, std::uint64_t same, std::uin
                              std::uint32_t in_flight) {
   Watched worker;
   worker.next.in_flight = in_flight;
+  if (in_flight > 0) worker.next.busy_since = common::TimePoint(1s);  // a handler runs
   worker.next.polls.hang_up = hang_up;
   worker.see();
   for (int i = 0; i < 10; ++i) {

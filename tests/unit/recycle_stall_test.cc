@@ -133,10 +133,10 @@ TEST(RecyclePolicy, BelievesAWorkerThatFindsFewerDescriptorsThanItOwns) {
   std::vector<Sample> turning(4, lost());
   for (std::size_t i = 0; i < turning.size(); ++i) {
     turning[i].turns = i;
-    turning[i].quiet_at = kNow;
+    turning[i].missing_fds = 1;
   }
   EXPECT_TRUE(decide(turning));
-  turning[3].quiet_fds = 1;
+  turning[3].missing_fds = 0;
   EXPECT_FALSE(decide(turning));
 }
 
