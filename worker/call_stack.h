@@ -16,8 +16,8 @@ namespace worker {
 std::size_t unwind_from(const void* first, std::span<std::uint64_t> frames);
 
 // From now on a walk that comes to the end of a stack made by hand, where no code is, just ends there. Takes SIGSEGV
-// and SIGBUS; every fault that is no walk's goes to whoever had them before, as if nothing had been taken. Without this,
-// or once the application takes them itself, such a stack ends the process. Not thread-safe.
+// and SIGBUS; every fault that is no walk's goes to whoever had them before, as if nothing had been taken. Without
+// this, or once the application takes them itself, such a stack ends the process. Not thread-safe.
 void survive_broken_stacks();
 
 }  // namespace worker

@@ -2,7 +2,6 @@
 #include "worker/worker.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +22,7 @@
 #include "worker/high_fd.h"
 #include "worker/http_server.h"
 #include "worker/left_open.h"
+#include "worker/pinning.h"
 #include "worker/ring.h"
 #include "worker/worker_signals.h"
 
@@ -44,7 +44,6 @@ class WorkerProcess {
   void set_up();
   void share_memory();
   std::vector<common::UniqueFd> wait_for_start();
-  void pin();
   void report_ready();
   std::uint32_t note_baseline();
   void loop();
@@ -100,7 +99,7 @@ void WorkerProcess::set_up() {
   // lies before it: so look afterwards.
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != launch_.master) leave(0);
-  if (launch_.config.workers.pin) pin();
+  if (launch_.config.workers.pin) pin_to_cpu(launch_.slot);
 
   auto ring = Ring::create({});
   if (!ring) fail_start(common::Stage::kRing, ring.error());
@@ -155,20 +154,6 @@ std::vector<common::UniqueFd> WorkerProcess::wait_for_start() {
   auto* start = std::get_if<common::Received>(&*received);
   if (start == nullptr || start->message.type != common::MessageType::kStartWorker) leave(0);
   return std::move(start->fds);
-}
-
-void WorkerProcess::pin() {
-  cpu_set_t usable;
-  if (sched_getaffinity(0, sizeof usable, &usable) < 0) return;
-  int skip = static_cast<int>(launch_.slot) % CPU_COUNT(&usable);
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &usable) || skip-- > 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-    return;
-  }
 }
 
 void WorkerProcess::report_ready() {

@@ -1,0 +1,12 @@
+// Pinning: which CPU a worker stays on, where workers.pin wants that.
+#pragma once
+
+#include <cstdint>
+
+namespace worker {
+
+// The worker of slot N runs on the N-th CPU that this process may use; more slots than CPUs begin anew. Where the
+// system forbids it the worker runs anywhere: it is about speed only.
+void pin_to_cpu(std::uint32_t slot);
+
+}  // namespace worker
