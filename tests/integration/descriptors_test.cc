@@ -83,6 +83,41 @@ TEST(Descriptors, OfAStoppedWorkerCanBeListed) {
   ASSERT_EQ(kill(worker, SIGCONT), 0);
 }
 
+// Accepted together with the request of a long handler, they are nobody's until it returns.
+TEST(Descriptors, OfClientsThatWaitBehindALongHandlerAreTheServers) {
+  constexpr int kClients = 100;
+  SupervisorProcess server({.arguments = joined({{"--workers", "1"},
+                                                 set("recycle.interval", "\"20ms\""),
+                                                 set("recycle.age_min", "\"1ms\""),
+                                                 set("recycle.fds_leaked", "40")})});
+  ASSERT_TRUE(server.wait_ready(1));
+  const pid_t worker = server.worker(0);
+  // Before that it may share its sockets, and takes one client a turn.
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).age_s > 2; }));
+  HttpClient first = server.connect();
+  HttpClient second = server.connect();
+  for (HttpClient* client : {&first, &second}) {
+    ASSERT_TRUE(client->send(get_request("/hello")));
+    ASSERT_EQ(client->read().outcome, ReadOutcome::kAnswer);
+  }
+  ASSERT_TRUE(first.send(get_request("/sleep?ms=500")));
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 1; }));
+  ASSERT_TRUE(second.send(get_request("/sleep?ms=1000")));
+  std::vector<HttpClient> clients;
+  for (int i = 0; i < kClients; ++i) clients.push_back(server.connect());
+  ASSERT_EQ(first.read().outcome, ReadOutcome::kAnswer);
+  // All have been accepted, and the second handler runs.
+  EXPECT_TRUE(server.wait_status([&](const support::Status& now) {
+    return now.worker(worker).fds_total >= kClients && now.worker(worker).in_flight >= 1;
+  }));
+  const Json report = json_of(server, "/fds?slot=0");
+  EXPECT_EQ(report.at("fds").at("leaked"), 0) << report.at("groups").dump(1);
+  ASSERT_EQ(second.read().outcome, ReadOutcome::kAnswer);
+  for (HttpClient& client : clients) EXPECT_TRUE(client.send(get_request("/pid")));
+  for (HttpClient& client : clients) EXPECT_EQ(client.read().response.body, std::to_string(worker) + "\n");
+  EXPECT_EQ(server.status()->recycled_in_all(), 0U);
+}
+
 TEST(Descriptors, OfTheServerAreNotClosedOnDemand) {
   SupervisorProcess server({.arguments = {"--workers", "1"}});
   ASSERT_TRUE(server.wait_ready(1));
