@@ -30,7 +30,7 @@ using common::FdOwner;
 using common::FdTrace;
 
 struct Place {
-  std::string library;
+  std::string module;
   std::string function;
 };
 
@@ -73,7 +73,7 @@ class Hooks : public testing::TestWithParam<const char*> {
     EXPECT_EQ(note.owner, FdOwner::kApplication);
     ASSERT_FALSE(note.stack.empty());
     const Place place = place_of(note.stack[0]);
-    EXPECT_EQ(place.library, GetParam());
+    EXPECT_EQ(place.module, GetParam());
     EXPECT_EQ(place.function, function);
   }
 
