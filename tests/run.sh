@@ -36,10 +36,18 @@ done
 logs="$(mktemp -d)"
 trap 'rm -rf "$logs"' EXIT
 summary=()  # one line a step: how it ended, after how long, and ctest's own last words
+failed=()   # for each failed step: which tests, and what they complained of
 failures=0
 export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 
 say() { printf '\n== %s\n' "$*"; }
+
+# complaints NAME: what a reader of the last lines alone must know of the step whose output is in $logs/output.
+complaints() {
+  echo "-- $1"
+  sed -n '/^The following tests FAILED:/,/^Errors while running CTest/p' "$logs/output" | grep -E '^[[:space:]]+[0-9]+ - '
+  grep -E -A 5 ': Failure$|ERROR: [A-Za-z]+Sanitizer|runtime error:|: error:|^FAILED: ' "$logs/output" | head -n 25
+}
 
 configure() { cmake --preset "$1" >"$logs/configure" 2>&1 || { cat "$logs/configure"; return 1; }; }
 build() { configure "$1" && cmake --build --preset "$1" "${@:2}"; }
@@ -66,6 +74,7 @@ step() {
   if ! "$@" 2>&1 | tee "$logs/output"; then
     ended=FAILED
     failures=$((failures + 1))
+    failed+=("$(complaints "$name")")
   fi
   words="$(grep -E 'tests passed,|^No tests were found' "$logs/output" | tail -n 1)"
   summary+=("$(printf '%-8s %-6s %4ds  %s' "$name" "$ended" $((SECONDS - began)) "${words:-stopped before its tests}")")
@@ -96,7 +105,7 @@ if [ ${#summary[@]} -eq 0 ]; then
 fi
 
 say "summary"
-printf '%s\n' "${summary[@]}"
+printf '%s\n' "${failed[@]}" "${summary[@]}"
 if [ $failures -gt 0 ]; then
   echo "FAILED: $failures of ${#summary[@]} steps, after $SECONDS s"
   exit 1

@@ -6,6 +6,7 @@ worker ready again, uses no more descriptors and no CPU time when idle, and `sup
 it hang, spin, die by a signal or leave a process.
 """
 
+import contextlib
 import operator
 import os
 import signal
@@ -94,7 +95,8 @@ def kill_template(server):
     old = server.template()
     if old is None:
         return False
-    os.kill(old, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # a fault was quicker: it has ended, and is about to be replaced
+        os.kill(old, signal.SIGKILL)
     return server.wait_until(lambda: server.template() not in (None, old), EFFECT_SECONDS)
 
 

@@ -130,7 +130,11 @@ def run_all(faults, calm, options):
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         verdicts = {pool.submit(run_fault, options.binary_dir, fault, calm): fault for fault in faults}
         for done in concurrent.futures.as_completed(verdicts):
-            verdict = done.result()
+            try:
+                verdict = done.result()
+            except Exception:
+                print(f"while judging {verdicts[done]}:", flush=True)
+                raise
             report(verdicts[done], verdict, options)
             failed += bool(verdict.problems)
             ending = verdict.ending if verdict.injected else "not reached"

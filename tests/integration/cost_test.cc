@@ -45,8 +45,10 @@ TEST(Cost, IsNoWakeUpForAConnectionThatAnotherWorkerAccepts) {
   ASSERT_TRUE(status.has_value()) << status.error().message;
   const std::string source = "127.0.3.1:" + std::to_string(20'000 + ::getpid() % 10'000);
   std::map<pid_t, std::uint64_t> before;
+  std::map<pid_t, std::uint64_t> displaced;  // a client on the same CPU may displace the worker before it sleeps
   for (const auto& [slot, worker] : status->ready_by_slot()) {
     before[worker.pid] = support::voluntary_switches(worker.pid);
+    displaced[worker.pid] = support::involuntary_switches(worker.pid);
   }
   pid_t server_of_all = 0;
   for (int index = 0; index < kConnections; ++index) {
@@ -63,7 +65,8 @@ TEST(Cost, IsNoWakeUpForAConnectionThatAnotherWorkerAccepts) {
   for (const auto& [pid, switches] : before) {
     const std::uint64_t woken = support::voluntary_switches(pid) - switches;
     if (pid == server_of_all) {
-      EXPECT_GE(woken, static_cast<std::uint64_t>(kConnections) / 2) << "is it measured at all?";
+      const std::uint64_t again = support::involuntary_switches(pid) - displaced[pid];
+      EXPECT_GE(woken + again, static_cast<std::uint64_t>(kConnections) / 2) << "is it measured at all?";
     } else {
       EXPECT_LE(woken, kUnrelated) << "worker " << pid;
     }

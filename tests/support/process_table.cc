@@ -142,6 +142,10 @@ std::uint64_t voluntary_switches(pid_t pid) {
   return sum_of_lines(read_text(file_of(pid, "status")), "voluntary_ctxt_switches");
 }
 
+std::uint64_t involuntary_switches(pid_t pid) {
+  return sum_of_lines(read_text(file_of(pid, "status")), "nonvoluntary_ctxt_switches");
+}
+
 std::uint64_t private_bytes(pid_t pid) {
   constexpr std::uint64_t kKibibyte = 1024;
   return sum_of_lines(read_text(file_of(pid, "smaps_rollup")), "Private_") * kKibibyte;

@@ -37,6 +37,7 @@ std::set<std::uint64_t> listening_inodes(pid_t pid);
 
 bool maps_file(pid_t pid, std::string_view name);
 std::uint64_t voluntary_switches(pid_t pid);  // of its main thread: one per sleep it was woken from
+std::uint64_t involuntary_switches(pid_t pid);  // of its main thread: work that came before it could sleep
 std::uint64_t private_bytes(pid_t pid);       // USS: Private_* of smaps_rollup
 
 std::string read_text(const std::string& path);
