@@ -35,8 +35,8 @@ done
 
 logs="$(mktemp -d)"
 trap 'rm -rf "$logs"' EXIT
-summary=()  # one line a step: how it ended, after how long, and ctest's own last words
-failed=()   # for each failed step: which tests, and what they complained of
+summary=()  # one line a step: how it ended, after how long, and the last words of ctest
+failed=()   # of each failed step: which tests, and their complaints
 failures=0
 export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 
@@ -45,7 +45,7 @@ say() { printf '\n== %s\n' "$*"; }
 # complaints NAME: what a reader of the last lines alone must know of the step whose output is in $logs/output.
 complaints() {
   echo "-- $1"
-  sed -n '/^The following tests FAILED:/,/^Errors while running CTest/p' "$logs/output" | grep -E '^[[:space:]]+[0-9]+ - '
+  grep -E '^[[:space:]]+[0-9]+ - .*\([A-Za-z ]+\)$' "$logs/output" | grep -v Skipped
   grep -E -A 5 ': Failure$|ERROR: [A-Za-z]+Sanitizer|runtime error:|: error:|^FAILED: ' "$logs/output" | head -n 25
 }
 
