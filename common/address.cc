@@ -124,6 +124,26 @@ Result<Address> Address::parse(std::string_view text) {
 
 std::string Address::text() const { return format_address(storage, length); }
 
+std::uint16_t Address::port() const {
+  if (kind != AddressKind::kTcp) return 0;
+  // sin_port and sin6_port lie at the same place.
+  sockaddr_in socket_address;
+  std::memcpy(&socket_address, &storage, sizeof socket_address);
+  return ntohs(socket_address.sin_port);
+}
+
+bool Address::covers(const Address& other) const {
+  if (port() == 0 || port() != other.port() || storage.ss_family != other.storage.ss_family) return false;
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in socket_address;
+    std::memcpy(&socket_address, &storage, sizeof socket_address);
+    return socket_address.sin_addr.s_addr == htonl(INADDR_ANY);
+  }
+  sockaddr_in6 socket_address;
+  std::memcpy(&socket_address, &storage, sizeof socket_address);
+  return IN6_IS_ADDR_UNSPECIFIED(&socket_address.sin6_addr);
+}
+
 std::string format_address(const sockaddr_storage& storage, socklen_t length) {
   if (storage.ss_family == AF_UNIX) return format_unix(storage, length);
   char buffer[kPeerTextMax];

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,12 @@ struct Address {
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
   std::string text() const;  // as format_address(); for kUnixPath what follows "unix:" is the path
+
+  std::uint16_t port() const;  // 0 = any free one, or not TCP
+
+  // The other's port on every interface of its family; never for port 0. IPv6 does not cover IPv4: see IPV6_V6ONLY in
+  // ipv6(7), which the server sets.
+  bool covers(const Address& other) const;
 };
 
 // Of a unix socket's path or abstract name: sun_path has 108 bytes and one is the closing or the leading NUL (unix(7)).

@@ -17,9 +17,10 @@ struct AppSetting {
   std::string value;
 };
 
-// The number of workers: a fixed number, or 0 = "auto" (usable CPUs). MIN:MAX arrives with adaptive scaling.
+// The number of workers: a fixed one, or a range (MIN:MAX) in which it follows the load, beginning with MIN.
 struct WorkerSettings {
-  std::uint32_t count = 0;  // 0 = auto; the largest is kWorkersMax
+  std::uint32_t count = 0;                   // or MIN; 0 = auto (usable CPUs); the largest is kWorkersMax
+  std::optional<std::uint32_t> count_max{};  // MAX; 0 = auto; none = a fixed number
   std::chrono::nanoseconds start_timeout = std::chrono::seconds(30);
   std::chrono::nanoseconds stop_timeout = std::chrono::seconds(30);
   std::chrono::nanoseconds hang_timeout = std::chrono::seconds(30);  // 0 = never
@@ -108,6 +109,16 @@ struct ControlSettings {
   std::uint32_t mode = 0600;  // permission bits
 };
 
+struct StopSettings {
+  std::chrono::nanoseconds delay{0};  // between "not ready any more" and the drain; 0 = none
+};
+
+struct SecuritySettings {  // who runs the application; a name, or the digits of an id
+  std::string user;  // empty = the supervisor's own
+  std::string group;  // empty = the primary group of `user`
+  std::optional<std::uint32_t> umask;  // permission bits; none = as inherited
+};
+
 struct Config {
   std::string app_path;  // as the user wrote it; empty only for verbs that need no application
   WorkerSettings workers;
@@ -118,8 +129,10 @@ struct Config {
   TimeoutSettings timeouts;
   HttpSettings http;
   RestartSettings restart;
+  StopSettings stop;
   LogSettings log;
   ControlSettings control;
+  SecuritySettings security;
   std::vector<AppSetting> app;  // sorted by key
   std::string app_toml;  // the [app] table as TOML text, merged with --set app.*
 };

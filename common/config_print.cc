@@ -41,6 +41,14 @@ std::string print_config(const LoadedConfig& loaded) {
   return text;
 }
 
+std::string print_config(const Config& config) {
+  std::string text;
+  for (const Setting& setting : settings()) {
+    text += common::format("{} = {}\n", setting.key, render(setting, config));
+  }
+  return text + "[app]\n" + config.app_toml;
+}
+
 std::string print_schema() {
   const Config defaults;
   std::string text;

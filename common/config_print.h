@@ -9,6 +9,8 @@ namespace common {
 
 // Given back as `-c`, the text makes the same Config (app_path aside: the application is no key).
 std::string print_config(const LoadedConfig& loaded);
+// Without origins, which a Config has not.
+std::string print_config(const Config& config);
 
 // Every key with its default, its range and its purpose, for --help-all.
 std::string print_schema();

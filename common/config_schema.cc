@@ -17,6 +17,7 @@ constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kMiB = 1024 * kKiB;
 constexpr std::uint64_t kTiB = kMiB * kMiB;
 constexpr std::uint64_t kCountMax = INT64_MAX;  // what TOML's integers hold
+constexpr std::size_t kAccountNameMax = 256;  // _SC_LOGIN_NAME_MAX (sysconf(3)); directories have long ones
 constexpr hours kDay(24);
 constexpr hours kYear(hours::rep{365} * 24);
 
@@ -31,9 +32,9 @@ constexpr std::array<std::string_view, 3> kAccessNames = {"off", "combined", "js
 constexpr std::array<std::string_view, 3> kCloseWaitNames = {"recycle", "shutdown", "report"};
 constexpr std::array<std::string_view, 3> kTraceNames = {"auto", "always", "off"};
 
-constexpr std::array<std::string_view, 10> kLaterKeys = {
+constexpr std::array<std::string_view, 7> kLaterKeys = {
     "workers.threads",     "timeouts.request", "timeouts.request_hard", "timeouts.queue", "http.forwarded_allow",
-    "http.proxy_protocol", "admin.bind",       "security.user",         "security.group", "security.umask"};
+    "http.proxy_protocol", "admin.bind"};
 
 // The widths differ (uint32_t, enums): the range in the table keeps every value inside its member.
 template <typename T, auto Section, auto Member>
@@ -70,8 +71,10 @@ using S = RestartSettings;
 using C = Config;
 
 constexpr Setting kSettings[] = {
-    {"workers.count", CountKind{number_at<&C::workers, &W::count>(), 1, kWorkersMax, Zero::kRefused, "auto", "MIN:MAX"},
-     "worker processes; auto = usable CPUs (affinity and cgroup quota)"},
+    {"workers.count",
+     RangeKind{number_at<&C::workers, &W::count>(), at<std::optional<std::uint64_t>, &C::workers, &W::count_max>(), 1,
+               kWorkersMax, "auto"},
+     "worker processes; auto = usable CPUs (affinity, cgroup); MIN:MAX = as needed"},
     {"workers.start_timeout", DurationKind{duration_at<&C::workers, &W::start_timeout>(), milliseconds(100), kDay},
      "a worker that is not ready by then has failed"},
     {"workers.stop_timeout", DurationKind{duration_at<&C::workers, &W::stop_timeout>(), milliseconds(100), kDay},
@@ -167,6 +170,9 @@ constexpr Setting kSettings[] = {
     {"restart.window", DurationKind{duration_at<&C::restart, &S::window>(), milliseconds(100), kDay},
      "time in which failures are counted"},
 
+    {"stop.delay", DurationKind{duration_at<&C::stop, &StopSettings::delay>(), milliseconds(10), hours(1), Zero::kOff},
+     "time a graceful stop goes on serving, already reported as not ready; 0s = none"},
+
     {"log.level", ChoiceKind{choice_at<&C::log, &LogSettings::level>(), kLevelNames}, "least important lines written"},
     {"log.format", ChoiceKind{choice_at<&C::log, &LogSettings::format>(), kFormatNames, kFormatLater},
      "form of the lines on standard error"},
@@ -176,6 +182,13 @@ constexpr Setting kSettings[] = {
      "path of the control socket; empty = from RUNTIME_DIRECTORY, XDG_RUNTIME_DIR or /run/supervisor"},
     {"control.mode", ModeKind{at<std::uint32_t, &C::control, &ControlSettings::mode>()},
      "permission bits of the control socket"},
+
+    {"security.user", AccountKind{at<std::string, &C::security, &SecuritySettings::user>(), kAccountNameMax},
+     "user that runs the application, without any capability; empty = the supervisor's own"},
+    {"security.group", AccountKind{at<std::string, &C::security, &SecuritySettings::group>(), kAccountNameMax},
+     "group of the application and of the control socket; empty = the primary group of security.user"},
+    {"security.umask", MaskKind{at<std::optional<std::uint32_t>, &C::security, &SecuritySettings::umask>()},
+     "permission bits that new files of the application and unix sockets of listen.bind do not get; empty = inherited"},
 };
 
 // Every name that section_of() gives, and of later keys.

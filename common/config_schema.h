@@ -47,8 +47,15 @@ struct CountKind {
   std::uint64_t min;
   std::uint64_t max;
   Zero zero = Zero::kRefused;
-  std::string_view zero_word = {};   // "auto": the only way to write the member's 0; empty = there is none
-  std::string_view later_form = {};  // "MIN:MAX": a text with a colon, to come in a later version
+  std::string_view zero_word = {};  // "auto": the only way to write the member's 0; empty = there is none
+};
+
+struct RangeKind {  // one count, or "MIN:MAX" with each side as in CountKind
+  Accessor<std::uint64_t> at;
+  Accessor<std::optional<std::uint64_t>> at_high;  // none = one count was written
+  std::uint64_t min;
+  std::uint64_t max;
+  std::string_view zero_word;
 };
 
 struct FractionKind {  // 0 to 1
@@ -74,12 +81,21 @@ struct PathKind {
   std::size_t bytes_max;
 };
 
+struct AccountKind {  // a user's or group's name, or its id; empty = none
+  Accessor<std::string> at;
+  std::size_t bytes_max;
+};
+
 struct ModeKind {  // permission bits as a text of octal digits, "0600"
   Accessor<std::uint32_t> at;
 };
 
-using SettingKind = std::variant<DurationKind, SizeKind, CountKind, FractionKind, SwitchKind, ChoiceKind, AddressesKind,
-                                 PathKind, ModeKind>;
+struct MaskKind {  // the same, or empty = none
+  Accessor<std::optional<std::uint32_t>> at;
+};
+
+using SettingKind = std::variant<DurationKind, SizeKind, CountKind, RangeKind, FractionKind, SwitchKind, ChoiceKind,
+                                 AddressesKind, PathKind, AccountKind, ModeKind, MaskKind>;
 
 struct Setting {
   std::string_view key;

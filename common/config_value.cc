@@ -45,12 +45,21 @@ std::string allowed(const CountKind& kind) {
   const std::string word = kind.zero_word.empty() ? "" : common::format(", or \"{}\"", kind.zero_word);
   return common::format("{} to {}{}{}", kind.min, kind.max, or_off(kind.zero), word);
 }
+std::string allowed(const RangeKind& kind) {
+  return common::format("{} to {}, \"{}\", or a range of these such as \"2:8\"", kind.min, kind.max, kind.zero_word);
+}
 std::string allowed(const FractionKind&) { return "0 to 1"; }
 std::string allowed(const SwitchKind&) { return "true or false"; }
 std::string allowed(const ChoiceKind& kind) { return "one of " + join(kind.names); }
 std::string allowed(const AddressesKind&) { return common::format("1 to {} addresses", kBindMax); }
 std::string allowed(const PathKind& kind) { return common::format("a path of at most {} bytes", kind.bytes_max); }
+std::string allowed(const AccountKind&) { return "a name or an id, or empty for none"; }
 std::string allowed(const ModeKind&) { return "\"0000\" to \"0777\""; }
+std::string allowed(const MaskKind&) { return allowed(ModeKind{}) + ", or empty for none"; }
+
+std::string allowed_side(const RangeKind& kind) {
+  return common::format("{} to {}, or {}", kind.min, kind.max, kind.zero_word);
+}
 
 template <typename Kind>
 std::unexpected<std::string> out_of_range(const Kind& kind) {
@@ -94,14 +103,49 @@ Assigned assign_to(const CountKind& kind, const RawValue& value, Config& config)
       kind.at.set(config, 0);
       return {};
     }
-    if (!kind.later_form.empty() && text->find(':') != text->npos) {
-      return std::unexpected(common::format("{} is not available in this version; write one number", kind.later_form));
-    }
   }
   const auto* number = std::get_if<std::int64_t>(&value.data);
   if (number == nullptr) return std::unexpected("must be a whole number, " + allowed(kind));
   if (*number < 0 || !in_range(kind, static_cast<std::uint64_t>(*number))) return out_of_range(kind);
   kind.at.set(config, static_cast<std::uint64_t>(*number));
+  return {};
+}
+
+// One side of a range; 0 = the zero word. Nothing: it is neither that nor a number in range.
+std::optional<std::uint64_t> read_side(const RangeKind& kind, std::string_view text) {
+  if (text == kind.zero_word) return 0;
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || rest != end || number < kind.min || number > kind.max) return std::nullopt;
+  return number;
+}
+
+Assigned assign_to(const RangeKind& kind, const RawValue& value, Config& config) {
+  if (const auto* number = std::get_if<std::int64_t>(&value.data)) {
+    if (*number < 0 || !read_side(kind, std::to_string(*number))) return out_of_range(kind);
+    kind.at.set(config, static_cast<std::uint64_t>(*number));
+    kind.at_high.set(config, std::nullopt);
+    return {};
+  }
+  const auto* text = std::get_if<std::string>(&value.data);
+  const std::size_t colon = text == nullptr ? std::string::npos : text->find(':');
+  if (text != nullptr && *text == kind.zero_word) {
+    kind.at.set(config, 0);
+    kind.at_high.set(config, std::nullopt);
+    return {};
+  }
+  if (colon == std::string::npos) return std::unexpected("must be a whole number, " + allowed(kind));
+  const auto low = read_side(kind, std::string_view(*text).substr(0, colon));
+  const auto high = read_side(kind, std::string_view(*text).substr(colon + 1));
+  if (!low || !high) return std::unexpected("each side of the colon must be a number from " + allowed_side(kind));
+  if (*low == 0 && *high == 0) {
+    return std::unexpected(common::format("is not a range; write \"{}\" for that fixed number", kind.zero_word));
+  }
+  if (*low != 0 && *high != 0 && *low > *high)
+    return std::unexpected("the first number must not exceed the second; swap them");
+  kind.at.set(config, *low);
+  kind.at_high.set(config, high);
   return {};
 }
 
@@ -162,16 +206,49 @@ Assigned assign_to(const PathKind& kind, const RawValue& value, Config& config) 
   return {};
 }
 
-Assigned assign_to(const ModeKind& kind, const RawValue& value, Config& config) {
+Assigned assign_to(const AccountKind& kind, const RawValue& value, Config& config) {
+  const auto* text = std::get_if<std::string>(&value.data);
+  const auto* number = std::get_if<std::int64_t>(&value.data);
+  if (text == nullptr && (number == nullptr || *number < 0)) return std::unexpected("must be " + allowed(kind));
+  const std::string account = text != nullptr ? *text : std::to_string(*number);
+  if (account.size() > kind.bytes_max) {
+    return std::unexpected(common::format("has {} bytes, must have at most {}", account.size(), kind.bytes_max));
+  }
+  // What cannot stand in passwd(5), or would break a message into two lines.
+  const auto is_odd = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ':'; };
+  if (std::ranges::any_of(account, is_odd)) return std::unexpected("has a character that no account has in its name");
+  kind.at.set(config, account);
+  return {};
+}
+
+std::expected<std::uint32_t, std::string> read_mode(const RawValue& value, const std::string& allowed_text) {
   const auto* text = std::get_if<std::string>(&value.data);
   if (text == nullptr) return std::unexpected("must be octal digits in quotes, for example \"0600\"");
   std::uint32_t mode = 0;
   const char* const end = text->data() + text->size();
   const auto [rest, error] = std::from_chars(text->data(), end, mode, 8);
   if (error != std::errc() || rest != end || mode > 0777) {
-    return std::unexpected("must be octal digits, " + allowed(kind));
+    return std::unexpected("must be octal digits, " + allowed_text);
   }
-  kind.at.set(config, mode);
+  return mode;
+}
+
+Assigned assign_to(const ModeKind& kind, const RawValue& value, Config& config) {
+  const auto mode = read_mode(value, allowed(kind));
+  if (!mode) return std::unexpected(mode.error());
+  kind.at.set(config, *mode);
+  return {};
+}
+
+Assigned assign_to(const MaskKind& kind, const RawValue& value, Config& config) {
+  const auto* text = std::get_if<std::string>(&value.data);
+  std::optional<std::uint32_t> mask;
+  if (text == nullptr || !text->empty()) {
+    const auto mode = read_mode(value, allowed(kind));
+    if (!mode) return std::unexpected(mode.error());
+    mask = *mode;
+  }
+  kind.at.set(config, mask);
   return {};
 }
 
@@ -211,6 +288,14 @@ std::string render(const Setting& setting, const Config& config) {
         const std::uint64_t count = kind.at.get(config);
         return count == 0 && !kind.zero_word.empty() ? quote_toml(kind.zero_word) : std::to_string(count);
       },
+      [&](const RangeKind& kind) {
+        const auto side = [&](std::uint64_t count) {
+          return count == 0 ? std::string(kind.zero_word) : std::to_string(count);
+        };
+        const std::uint64_t low = kind.at.get(config);
+        if (const auto high = kind.at_high.get(config)) return quote_toml(side(low) + ":" + side(*high));
+        return low == 0 ? quote_toml(kind.zero_word) : std::to_string(low);
+      },
       [&](const FractionKind& kind) {
         const std::string text = common::format("{}", kind.at.get(config));  // the shortest that reads back the same
         return text.find_first_of(".e") == text.npos ? text + ".0" : text;
@@ -219,7 +304,12 @@ std::string render(const Setting& setting, const Config& config) {
       [&](const ChoiceKind& kind) { return quote_toml(kind.names[kind.at.get(config)]); },
       [&](const AddressesKind& kind) { return render_list(kind.at.get(config)); },
       [&](const PathKind& kind) { return quote_toml(kind.at.get(config)); },
-      [&](const ModeKind& kind) { return common::format("\"{:04o}\"", kind.at.get(config)); }};
+      [&](const AccountKind& kind) { return quote_toml(kind.at.get(config)); },
+      [&](const ModeKind& kind) { return common::format("\"{:04o}\"", kind.at.get(config)); },
+      [&](const MaskKind& kind) {
+        const std::optional<std::uint32_t> mask = kind.at.get(config);
+        return mask ? common::format("\"{:04o}\"", *mask) : std::string("\"\"");
+      }};
   return std::visit(renderer, setting.kind);
 }
 

@@ -16,13 +16,15 @@
 namespace common {
 namespace {
 
-constexpr std::uint32_t kLayoutVersion = 1;
+constexpr std::uint32_t kLayoutVersion = 2;
 
 struct Head {
   std::atomic<std::uint32_t> version;
   std::atomic<TraceSwitch> trace;
   PollWatch polls;
   AskBox ask;
+  RequestBox request;
+  CrashBox crash;
   std::array<FdStack, kStacksMax> stacks;
 };
 // How many entries follow is told by the size of the file alone, which is sealed: nothing in it can move the end.
@@ -108,6 +110,16 @@ PollWatch& WorkerMemory::polls() const {
 AskBox& WorkerMemory::ask() const {
   CHECK(!memory_.empty());
   return head_of(memory_).ask;
+}
+
+RequestBox& WorkerMemory::request() const {
+  CHECK(!memory_.empty());
+  return head_of(memory_).request;
+}
+
+CrashBox& WorkerMemory::crash() const {
+  CHECK(!memory_.empty());
+  return head_of(memory_).crash;
 }
 
 std::atomic<TraceSwitch>& WorkerMemory::trace() const {

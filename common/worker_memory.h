@@ -1,8 +1,9 @@
-// WorkerMemory: the memory one worker shares with the master: its descriptor ledger, its poll watch and its ask box.
+// WorkerMemory: the memory one worker shares with the master: its descriptor ledger, its poll watch and its boxes.
 //
-// One memfd per worker process, made by the master before the fork and mapped by both; nobody keeps its descriptor. It
-// is sparse: of the room for every possible descriptor only the pages that are touched exist. The worker can write all
-// of it, so the master believes none of it: indices and counts are checked when they are read.
+// One memfd per worker process, made by the master before the fork and mapped by both; the master keeps its
+// descriptor for the next image of its program. It is sparse: of the room for every possible descriptor only the pages
+// that are touched exist. The worker can write all of it, so the master believes none of it: indices and counts are
+// checked when they are read.
 #pragma once
 
 #include <atomic>
@@ -12,8 +13,10 @@
 #include <utility>
 
 #include "common/ask_box.h"
+#include "common/crash_box.h"
 #include "common/fd_ledger.h"
 #include "common/poll_watch.h"
+#include "common/request_box.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -38,9 +41,11 @@ class WorkerMemory {
 
   explicit operator bool() const { return !memory_.empty(); }
   FdLedger ledger() const;  // valid as long as this; of no descriptors if there is no memory
-  // These three need memory.
+  // These need memory.
   PollWatch& polls() const;
   AskBox& ask() const;
+  RequestBox& request() const;
+  CrashBox& crash() const;
   std::atomic<TraceSwitch>& trace() const;  // the master turns it on when it suspects a leak
 
  private:

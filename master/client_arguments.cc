@@ -64,6 +64,7 @@ ClientRequest read_client_request(ClientVerb verb, ClientArguments& arguments, s
   const bool has_slot = !arguments.slots.empty();
   switch (verb) {
     case ClientVerb::kStatus:
+    case ClientVerb::kReload:
     case ClientVerb::kStop: break;
     case ClientVerb::kFds:
       if (has_slot) read_slot(request, arguments, mistakes);

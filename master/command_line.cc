@@ -36,7 +36,7 @@ constexpr std::array<VerbName, 11> kVerbs = {{{"run", ServerVerb::kRun},
                                               {"recycle", ClientVerb::kRecycle},
                                               {"scale", ClientVerb::kScale},
                                               {"close-fd", ClientVerb::kCloseFd},
-                                              {"reload", std::nullopt},
+                                              {"reload", ClientVerb::kReload},
                                               {"top", std::nullopt}}};
 
 const VerbName* find_verb(std::string_view word) {
@@ -92,6 +92,7 @@ void add_client_options(CLI::App& app, ClientVerb verb, ClientArguments& argumen
   switch (verb) {
     case ClientVerb::kStatus:
     case ClientVerb::kStop:
+    case ClientVerb::kReload:
     case ClientVerb::kScale: return;
     case ClientVerb::kFds: app.add_flag("--all", arguments.all); break;
     case ClientVerb::kRecycle: break;

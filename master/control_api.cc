@@ -53,10 +53,11 @@ ControlOutcome ControlApi::handle(std::string_view method, std::string_view path
   if (path == "/recycle") return post ? recycle(query) : wrong_method("/recycle", "POST");
   if (path == "/scale") return post ? scale(query) : wrong_method("/scale", "POST");
   if (path == "/stop") return post ? stop(query) : wrong_method("/stop", "POST");
+  if (path == "/reload") return post ? orders_.reload(client) : wrong_method("/reload", "POST");
   if (path == "/close-fd") return post ? close_fd(query, client) : wrong_method("/close-fd", "POST");
   return control_error(404,
-                       "no such path; there are GET /status, GET /fds, POST /recycle, POST /scale, POST /stop and "
-                       "POST /close-fd");
+                       "no such path; there are GET /status, GET /fds, POST /recycle, POST /scale, POST /stop, "
+                       "POST /reload and POST /close-fd");
 }
 
 ControlReply ControlApi::recycle(const Query& query) {
@@ -72,8 +73,7 @@ ControlReply ControlApi::scale(const Query& query) {
     return control_error(400, "workers: a number from 1 to " + std::to_string(common::kWorkersMax) +
                                   " is needed, as in /scale?workers=4");
   }
-  orders_.scale(*workers);
-  return {202, Json{{"workers", *workers}}.dump() + "\n"};
+  return {202, Json{{"workers", orders_.scale(*workers)}}.dump() + "\n"};
 }
 
 ControlReply ControlApi::stop(const Query& query) {

@@ -29,8 +29,11 @@ class ServiceOrders {
   virtual ~ServiceOrders() = default;
   // False if no worker serves in that slot.
   virtual bool recycle(SlotIndex slot) = 0;
-  virtual void scale(std::uint32_t workers) = 0;
+  // Returns the number that it becomes: a range in the configuration has the last word.
+  virtual std::uint32_t scale(std::uint32_t workers) = 0;
   virtual void stop(StopKind kind) = 0;
+  // Answers when the rollout has ended, with reload_reply().
+  virtual ControlOutcome reload(ClientToken client) = 0;
   // Everything known of the descriptors of the worker that serves in `slot`, or of all workers. Answers later, with
   // slot_fds_reply() or fds_reply(), or refuses now.
   virtual ControlOutcome inspect(std::optional<SlotIndex> slot, ClientToken client) = 0;
@@ -42,6 +45,7 @@ class ServiceOrders {
 //   POST /recycle?slot=N          replace the worker of a slot
 //   POST /scale?workers=N         1 to kWorkersMax
 //   POST /stop[?how=quick]
+//   POST /reload                  configuration and application anew; answers when it is done, or was refused
 //   GET  /fds[?slot=N]            the report of the worker that serves there; without a slot {"workers": [...]}
 //   POST /close-fd?slot=N&fd=M[&how=close|shutdown]
 class ControlApi final : public ControlHandler {

@@ -12,6 +12,7 @@
 namespace master {
 
 inline constexpr std::chrono::seconds kControlPatience{5};  // most answers wait for nobody
+inline constexpr std::chrono::minutes kReloadPatience{60};  // load() may take as long as it likes
 inline constexpr std::chrono::seconds kInspectionPatience{15};  // an inspection has 10 s, a question to a worker 2 s
 inline constexpr std::size_t kControlReplyMax = std::size_t{17} << 20;  // an inspector's report has at most 16 MiB
 

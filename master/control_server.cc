@@ -51,6 +51,10 @@ bool ControlServer::owns(int fd) const {
          std::ranges::any_of(clients_, [fd](const Client& client) { return client.fd.get() == fd; });
 }
 
+bool ControlServer::is_quiet() const {
+  return std::ranges::all_of(clients_, [](const Client& client) { return client.state == State::kIdle; });
+}
+
 void ControlServer::on_event(int fd, std::uint32_t /*events*/, common::TimePoint now) {
   date_.update(std::time(nullptr));
   if (fd == socket_->fd()) return accept_client(now);

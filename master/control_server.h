@@ -50,6 +50,7 @@ class ControlServer {
   // The client may have gone in the meantime: then nobody is told.
   void reply(ClientToken client, const ControlReply& reply, common::TimePoint now);
   std::size_t clients() const { return clients_.size(); }
+  bool is_quiet() const;  // no client waits for anything
 
  private:
   /*

@@ -54,7 +54,7 @@ Result<common::Address> address_of(const std::string& path) {
 
 }  // namespace
 
-Result<ControlSocket> ControlSocket::open(const std::string& path, std::uint32_t mode) {
+Result<ControlSocket> ControlSocket::open(const std::string& path, std::uint32_t mode, std::optional<FileOwner> owner) {
   const auto address = address_of(path);
   if (!address) return std::unexpected(address.error());
   if (auto made = make_parent(address->text().substr(std::string_view("unix:").size())); !made) {
@@ -69,7 +69,7 @@ Result<ControlSocket> ControlSocket::open(const std::string& path, std::uint32_t
   }
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return refuse(path, "socket: " + common::errno_text(errno), errno);
-  auto owned = bind_path(fd.get(), *address, *state, mode);
+  auto owned = bind_path(fd.get(), *address, *state, mode, owner);
   if (!owned) return refuse(path, owned.error().message, owned.error().errnum);
   ControlSocket result(std::move(fd), std::move(*owned));
   if (listen(result.fd(), kBacklog) < 0) return refuse(path, "listen: " + common::errno_text(errno), errno);

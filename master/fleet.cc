@@ -22,10 +22,24 @@ void Fleet::begin(std::uint32_t workers, Turn& turn) {
 
 void Fleet::scale(std::uint32_t workers, Turn& turn) {
   wanted_ = std::clamp(workers, 1U, common::kWorkersMax);
-  while (slots_.size() < wanted_) slots_.emplace_back(restart_settings_);
-  for (SlotIndex index = 0; index < wanted_; ++index) apply(index, SlotEvent::kWanted, turn);
+  const bool is_proven = rollout_ && rollout_->proven;
+  while (slots_.size() < wanted_) {
+    slots_.emplace_back(restart_settings_).generation = is_proven ? rollout_->generation : generation_;
+  }
+  for (SlotIndex index = 0; index < wanted_; ++index) {
+    if (slots_[index].sockets == Sockets::kRetiring) {
+      slots_[index].sockets = Sockets::kOpen;
+      turn.act(action::KeepSlot{index});
+    }
+    apply(index, SlotEvent::kWanted, turn);
+  }
   for (SlotIndex index = static_cast<SlotIndex>(slots_.size()); index > wanted_; --index) {
+    retire_slot(index - 1, turn);
     apply(index - 1, SlotEvent::kUnwanted, turn);
+  }
+  if (rollout_ && !rollout_->proven && rollout_->trial && *rollout_->trial >= wanted_) {
+    slots_[*rollout_->trial].generation = generation_;  // another one tries it, even if this one is wanted again
+    rollout_->trial.reset();
   }
 }
 
@@ -50,7 +64,9 @@ void Fleet::on(const event::WorkerReady& ready, Turn& turn) {
     case WorkerState::kDraining:
     case WorkerState::kClosing:
     case WorkerState::kKilled:
-    case WorkerState::kUnkillable: return;  // crossed our order to leave
+    case WorkerState::kUnkillable:  // crossed our order to leave; but it tells that there is a process
+      if (!worker.forked()) worker.ready_at = turn.now;
+      return;
   }
 }
 
@@ -61,7 +77,8 @@ void Fleet::on(const event::SpawnFailed& failed, Turn& turn) {
   workers_.erase(found);
   switch (worker.state) {
     case WorkerState::kStarting:
-      fail(worker.slot, SlotEvent::kAwaitedFailed, {worker.slot, ExitCause::kStartFailed, failed.reason}, turn);
+      fail(worker.slot, SlotEvent::kAwaitedFailed,
+           {worker.slot, worker.generation, ExitCause::kStartFailed, failed.reason}, turn);
       return;
     case WorkerState::kReady:  // cannot be: whoever was ready is forked
     case WorkerState::kDraining:
@@ -80,7 +97,7 @@ void Fleet::on(const event::WorkerExited& exited, Turn& turn) {
     case WorkerState::kStarting:
       counters_.restarts_killed += exited.cause == ExitCause::kKilled ? 1 : 0;
       counters_.restarts_crashed += exited.cause == ExitCause::kCrashed || exited.cause == ExitCause::kClean ? 1 : 0;
-      fail(worker.slot, SlotEvent::kAwaitedFailed, {worker.slot, exited.cause, exited.reason}, turn);
+      fail(worker.slot, SlotEvent::kAwaitedFailed, {worker.slot, worker.generation, exited.cause, exited.reason}, turn);
       return;
     case WorkerState::kReady: serving_exited(worker, exited, turn); return;
     case WorkerState::kDraining:
@@ -98,7 +115,7 @@ void Fleet::on(const event::WorkerExited& exited, Turn& turn) {
 void Fleet::serving_exited(const WorkerRecord& worker, const event::WorkerExited& exited, Turn& turn) {
   ++(exited.cause == ExitCause::kKilled ? counters_.restarts_killed : counters_.restarts_crashed);
   if (exited.requests_served == 0 && !is_healthy(worker, turn.now)) {
-    fail(worker.slot, SlotEvent::kServingFailed, {worker.slot, exited.cause, exited.reason}, turn);
+    fail(worker.slot, SlotEvent::kServingFailed, {worker.slot, worker.generation, exited.cause, exited.reason}, turn);
     return;
   }
   slots_[worker.slot].restart.on_success();
@@ -106,15 +123,20 @@ void Fleet::serving_exited(const WorkerRecord& worker, const event::WorkerExited
 }
 
 void Fleet::fail(SlotIndex index, SlotEvent slot_event, Failure failure, Turn& turn) {
-  slots_[index].restart.on_failure(turn.now);
+  // A generation that is only tried fails as a whole, and at once: that says nothing about the slot.
+  const bool is_tried = rollout_ && rollout_->generation == failure.generation;
+  if (!is_tried) slots_[index].restart.on_failure(turn.now);
   apply(index, slot_event, turn, failure.reason);
   turn.failures.push_back(std::move(failure));
 }
 
-void Fleet::on(const event::SlotOpened& opened) {
+void Fleet::on(const event::SlotOpened& opened, Turn& turn) {
   if (opened.slot >= slots_.size()) return;
   Slot& slot = slots_[opened.slot];
-  if (slot.sockets == Sockets::kOpening) slot.sockets = Sockets::kOpen;
+  if (slot.sockets != Sockets::kOpening) return;
+  slot.sockets = Sockets::kOpen;
+  // No longer wanted: clients may have been sent here since it opened. A stop closes all slots at its end.
+  if (wanted_ > 0 && opened.slot >= wanted_) retire_slot(opened.slot, turn);
 }
 
 void Fleet::on(const event::SlotOpenFailed& failed, Turn& turn) {
@@ -148,10 +170,10 @@ void Fleet::on(const event::RecycleAsked& asked, Turn& turn) {
       Note{.kind = NoteKind::kReplacementQueued, .slot = asked.slot, .worker = slot.serving, .reason = asked.reason});
 }
 
-void Fleet::on_template_lost(Turn& turn) {
+void Fleet::on_template_lost(Generation generation, Turn& turn) {
   std::vector<WorkerRecord> unforked;
   for (const WorkerRecord& worker : workers_ | std::views::values) {
-    if (!worker.forked()) unforked.push_back(worker);
+    if (!worker.forked() && worker.generation == generation) unforked.push_back(worker);
   }
   for (const WorkerRecord& worker : unforked) {
     forget(worker.id, turn);
@@ -188,6 +210,7 @@ void Fleet::apply(SlotIndex index, SlotEvent slot_event, Turn& turn, std::string
       slot.awaited = kNoWorker;
       queue_.postpone(index);
       return;
+    case SlotEffect::kWithdraw: withdraw(index, turn); return;
     case SlotEffect::kSucceed:
       slot.serving = kNoWorker;
       queue_.remove(index);
@@ -201,14 +224,17 @@ void Fleet::apply(SlotIndex index, SlotEvent slot_event, Turn& turn, std::string
 void Fleet::ask(SlotIndex index, Turn& turn) {
   Slot& slot = slots_[index];
   const WorkerId id = ++last_id_;
-  workers_.emplace(
-      id, WorkerRecord{.id = id, .slot = index, .asked_at = turn.now, .deadline = turn.now + settings_.start_timeout});
+  workers_.emplace(id, WorkerRecord{.id = id,
+                                    .slot = index,
+                                    .generation = slot.generation,
+                                    .asked_at = turn.now,
+                                    .deadline = turn.now + settings_of(slot.generation).start_timeout});
   slot.awaited = id;
   if (slot.serving != kNoWorker) {
     turn.act(
         Note{.kind = NoteKind::kReplacementStarted, .slot = index, .worker = id, .reason = queue_.reason_of(index)});
   }
-  turn.act(action::Spawn{id, index});
+  turn.act(action::Spawn{id, index, slot.generation});
 }
 
 void Fleet::hand_over(SlotIndex index, Turn& turn) {
@@ -251,7 +277,8 @@ void Fleet::leave_slot(SlotIndex index, Turn& turn) {
   Slot& slot = slots_[index];
   queue_.remove(index);
   for (const WorkerId id : {std::exchange(slot.awaited, kNoWorker), std::exchange(slot.serving, kNoWorker)}) {
-    if (id != kNoWorker) send_away(id, turn, turn.leave);
+    const Queue queue = slot.sockets == Sockets::kRetiring ? Queue::kEmpty : Queue::kLeave;
+    if (id != kNoWorker) send_away(id, turn, turn.leave, queue);
   }
 }
 

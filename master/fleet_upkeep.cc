@@ -36,12 +36,12 @@ void Fleet::expire(WorkerRecord& worker, Turn& turn) {
   const WorkerRecord was = worker;
   switch (worker.state) {
     case WorkerState::kStarting:
-      if (!worker.forked()) turn.template_silent_about = was;
+      if (!worker.forked()) turn.silences.insert_or_assign(was.generation, was);
       send_away(was.id, turn, Leave::kKill);  // `worker` may be gone from here
       fail(was.slot, SlotEvent::kAwaitedFailed,
-           {was.slot, ExitCause::kStartFailed,
+           {was.slot, was.generation, ExitCause::kStartFailed,
             std::string(was.forked() ? "not ready" : "not forked by the template") +
-                " within workers.start_timeout = " + text_of(settings_.start_timeout)},
+                " within workers.start_timeout = " + text_of(settings_of(was.generation).start_timeout)},
            turn);
       return;
     case WorkerState::kDraining:
@@ -60,7 +60,7 @@ void Fleet::expire(WorkerRecord& worker, Turn& turn) {
 }
 
 // Never more gently than before: whoever was told to close is not told to drain.
-void Fleet::send_away(WorkerId id, Turn& turn, Leave how) {
+void Fleet::send_away(WorkerId id, Turn& turn, Leave how, Queue queue) {
   WorkerRecord& worker = workers_.at(id);
   if (how != Leave::kDrain && !worker.forked()) {
     forget(id, turn);
@@ -72,7 +72,7 @@ void Fleet::send_away(WorkerId id, Turn& turn, Leave how) {
       if (how == Leave::kDrain) {
         worker.state = WorkerState::kDraining;
         worker.deadline = turn.now + settings_.stop_timeout;
-        turn.act(action::Drain{id});
+        turn.act(action::Drain{id, queue});
         return;
       }
       [[fallthrough]];
@@ -105,25 +105,30 @@ void Fleet::forget(WorkerId id, Turn& turn) {
 
 void Fleet::dismiss(Turn& turn) {
   wanted_ = 0;
+  rollout_.reset();
+  for (Slot& slot : slots_) {
+    if (slot.sockets == Sockets::kRetiring) slot.sockets = Sockets::kOpen;  // closed with all others, at the end
+  }
   for (SlotIndex index = 0; index < slots_.size(); ++index) apply(index, SlotEvent::kUnwanted, turn);
   std::vector<WorkerId> leavers;
   for (const WorkerId id : workers_ | std::views::keys) leavers.push_back(id);
   for (const WorkerId id : leavers) send_away(id, turn, turn.leave);
 }
 
-void Fleet::settle(Forking forking, Turn& turn) {
+void Fleet::settle(const CanFork& can_fork, Turn& turn) {
+  if (rollout_) further_rollout(turn);
   for (SlotIndex index = 0; index < slots_.size(); ++index) {
     const Slot& slot = slots_[index];
     if (slot.state != SlotState::kWaiting) continue;
     open_slot_if_due(index, turn);
-    if (slot.sockets == Sockets::kOpen && forking == Forking::kPossible) apply(index, SlotEvent::kForkable, turn);
+    if (slot.sockets == Sockets::kOpen && can_fork(slot.generation)) apply(index, SlotEvent::kForkable, turn);
   }
-  const auto begin_next = [&] { return queue_.begin_next([this](SlotIndex index) { return may_replace(index); }); };
-  while (forking == Forking::kPossible) {
-    const std::optional<SlotIndex> next = begin_next();
-    if (!next) break;
-    apply(*next, SlotEvent::kReplace, turn);
+  for (SlotIndex index = 0; index < slots_.size(); ++index) {
+    if (!is_outdated(index) || turn.now < slots_[index].replace_not_before) continue;
+    queue_.push(index, RecycleReason::kReload);  // or it is in for another reason, which will do as well
   }
+  const auto may_begin = [&](SlotIndex index) { return may_replace(index) && can_fork(slots_[index].generation); };
+  while (const std::optional<SlotIndex> next = queue_.begin_next(may_begin)) apply(*next, SlotEvent::kReplace, turn);
   close_slots(turn);
 }
 
@@ -135,19 +140,31 @@ void Fleet::open_slot_if_due(SlotIndex index, Turn& turn) {
   turn.act(action::OpenSlot{index});
 }
 
-// From the top down, and only after the last worker has gone. What its queue still holds is lost (see README, Limits).
+void Fleet::retire_slot(SlotIndex index, Turn& turn) {
+  Slot& slot = slots_[index];
+  if (slot.sockets != Sockets::kOpen) return;
+  slot.sockets = Sockets::kRetiring;
+  slot.close_not_before = turn.now + kHandshakePatience;
+  turn.act(action::RetireSlot{index});
+}
+
+// From the top down, and only after the last worker has gone, and whoever had begun to connect to it has had time.
 void Fleet::close_slots(Turn& turn) {
   while (!slots_.empty() && slots_.back().state == SlotState::kVacant) {
     const auto index = static_cast<SlotIndex>(slots_.size() - 1);
-    if (slots_.back().sockets == Sockets::kOpening || has_leaver(index)) return;
-    if (slots_.back().sockets == Sockets::kOpen) turn.act(action::CloseSlot{index});
+    const Slot& slot = slots_.back();
+    if (slot.sockets == Sockets::kOpening || has_leaver(index)) return;
+    if (slot.sockets == Sockets::kRetiring && slot.close_not_before > turn.now) return;
+    if (slot.sockets != Sockets::kClosed) turn.act(action::CloseSlot{index});
     slots_.pop_back();
   }
 }
 
-// Not while the one before last still drains: a slot whose workers drain slowly would pile them up.
+// Not while the one before last still drains: a slot whose workers drain slowly would pile them up. A rollout does not
+// wait for them; what limits it is the number of generations that drain.
 bool Fleet::may_replace(SlotIndex index) const {
-  return slots_[index].state == SlotState::kReady && !has_leaver(index);
+  if (slots_[index].state != SlotState::kReady) return false;
+  return is_outdated(index) ? may_drain(serving_generation(index)) : !has_leaver(index);
 }
 
 bool Fleet::has_leaver(SlotIndex index) const {
@@ -162,8 +179,8 @@ std::uint32_t Fleet::ready() const {
 }
 
 std::uint32_t Fleet::open_slots() const {
-  return static_cast<std::uint32_t>(
-      std::ranges::count_if(slots_, [](const Slot& slot) { return slot.sockets == Sockets::kOpen; }));
+  return static_cast<std::uint32_t>(std::ranges::count_if(
+      slots_, [](const Slot& slot) { return slot.sockets == Sockets::kOpen || slot.sockets == Sockets::kRetiring; }));
 }
 
 bool Fleet::is_gone() const {
@@ -177,6 +194,14 @@ std::optional<common::TimePoint> Fleet::next_deadline() const {
   for (const Slot& slot : slots_) {
     if (slot.state == SlotState::kBackoff) next = std::min(next, slot.retry_at);
   }
+  for (SlotIndex index = 0; index < slots_.size(); ++index) {
+    if (is_outdated(index) && !queue_.reason_of(index)) next = std::min(next, slots_[index].replace_not_before);
+  }
+  // Below the last slot nothing can be closed, and with a leaver in it neither: its end is the event then.
+  if (!slots_.empty() && slots_.back().state == SlotState::kVacant && slots_.back().sockets == Sockets::kRetiring &&
+      !has_leaver(static_cast<SlotIndex>(slots_.size() - 1))) {
+    next = std::min(next, slots_.back().close_not_before);
+  }
   if (next == common::TimePoint::max()) return std::nullopt;
   return next;
 }
@@ -185,6 +210,7 @@ std::vector<WorkerView> Fleet::views() const {
   std::vector<WorkerView> views;
   for (const WorkerRecord& worker : workers_ | std::views::values) {
     WorkerView& view = views.emplace_back(WorkerView{.slot = worker.slot,
+                                                     .generation = worker.generation,
                                                      .worker = worker.id,
                                                      .pid = worker.pid,
                                                      .state = visible(worker.state),
@@ -196,7 +222,8 @@ std::vector<WorkerView> Fleet::views() const {
   for (SlotIndex index = 0; index < slots_.size(); ++index) {
     const std::optional<VisibleState> state = visible(slots_[index].state);
     if (!state) continue;
-    WorkerView& view = views.emplace_back(WorkerView{.slot = index, .state = *state});
+    WorkerView& view =
+        views.emplace_back(WorkerView{.slot = index, .generation = slots_[index].generation, .state = *state});
     if (slots_[index].state == SlotState::kBackoff) view.deadline = slots_[index].retry_at;
   }
   std::ranges::sort(

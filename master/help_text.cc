@@ -34,7 +34,8 @@ SUPERVISOR_ARGS (options as on the command line), the command line.
 Control socket: --control, else $RUNTIME_DIRECTORY/control.sock, else $XDG_RUNTIME_DIR/supervisor/<app>.sock,
 else /run/supervisor/<app>.sock. curl --unix-socket PATH http://localhost/status works as well.
 
-Signals: TERM graceful stop, INT or QUIT quick stop, TTIN and TTOU one worker more or less.
+Signals: TERM graceful stop, INT or QUIT quick stop, HUP reload, USR2 upgrade of the program in place, TTIN and TTOU
+one worker more or less.
 Exit codes: 0 stopped as asked, 1 could not start, 2 wrong usage, 3 gave up after a crash loop.
 
 Examples:

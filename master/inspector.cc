@@ -94,6 +94,20 @@ Inspector::~Inspector() {
 }
 
 Result<void> Inspector::submit(Orders orders, Listing listing, Done done) {
+  const auto prepare = [this, orders = std::move(orders)]() -> Work {
+    std::vector<InspectionOrder> made = orders();
+    if (made.empty()) return nullptr;
+    return [this, made = std::move(made)](common::TimePoint now) { return inspection_(made, now); };
+  };
+  return enqueue({.prepare = prepare, .listing = listing, .done = std::move(done)});
+}
+
+Result<void> Inspector::submit(Work work, Done done) {
+  return enqueue(
+      {.prepare = [work = std::move(work)] { return work; }, .listing = Listing::kAll, .done = std::move(done)});
+}
+
+Result<void> Inspector::enqueue(Job job) {
   if (state_ == State::kStuck) {
     return fail(
         common::format("the last inspection (pid {}) is stuck in the kernel; try again when it has ended", pid_));
@@ -101,7 +115,7 @@ Result<void> Inspector::submit(Orders orders, Listing listing, Done done) {
   if (jobs_.size() >= kJobsMax) {
     return fail(common::format("{} inspections wait already; try again later", jobs_.size()));
   }
-  jobs_.push_back({std::move(orders), listing, std::move(done)});
+  jobs_.push_back(std::move(job));
   return {};
 }
 
@@ -138,15 +152,15 @@ void Inspector::on_time(common::TimePoint now) {
 // ---- the process
 
 void Inspector::start(Job job, common::TimePoint now) {
-  const std::vector<InspectionOrder> orders = job.orders();
-  if (orders.empty()) return job.done(Json::array());
-  if (auto forked = fork_child(orders, job.listing, now); !forked) return job.done(std::unexpected(forked.error()));
+  const Work work = job.prepare();
+  if (!work) return job.done(Json::array());
+  if (auto forked = fork_child(work, job.listing, now); !forked) return job.done(std::unexpected(forked.error()));
   done_ = std::move(job.done);
   deadline_ = now + kPatience;
   state_ = State::kCollecting;
 }
 
-Result<void> Inspector::fork_child(std::span<const InspectionOrder> orders, Listing listing, common::TimePoint now) {
+Result<void> Inspector::fork_child(const Work& work, Listing listing, common::TimePoint now) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) return common::fail_errno("pipe for an inspection", errno);
   common::UniqueFd read_end(ends[0]);
@@ -155,7 +169,7 @@ Result<void> Inspector::fork_child(std::span<const InspectionOrder> orders, List
   if (auto watched = poller_.watch(read_end.get(), EPOLLIN); !watched) return watched;
   const pid_t parent = getpid();
   const pid_t pid = fork();
-  if (pid == 0) run_child(write_end.get(), parent, orders, listing, now);
+  if (pid == 0) run_child(write_end.get(), parent, work, listing, now);
   const int errnum = errno;
   pipe_ = std::move(read_end);
   if (pid < 0) {
@@ -168,11 +182,10 @@ Result<void> Inspector::fork_child(std::span<const InspectionOrder> orders, List
 }
 
 // Leaves by _exit whatever happens: what would follow is the master's.
-void Inspector::run_child(int pipe, pid_t parent, std::span<const InspectionOrder> orders, Listing listing,
-                          common::TimePoint now) const {
+void Inspector::run_child(int pipe, pid_t parent, const Work& work, Listing listing, common::TimePoint now) {
   try {
     leave_the_master(pipe, parent);
-    Json reports = inspection_(orders, now);
+    Json reports = work(now);
     write_all(pipe, render(reports, listing));
   } catch (const std::exception& error) {
     write_all(pipe, std::string_view(error.what()).substr(0, kReasonBytesMax));

@@ -1,7 +1,8 @@
-// Inspector: runs inspections (master/inspection.h), each in a short-lived process of its own, one after the other.
+// Inspector: runs inspections (master/inspection.h) and other dear work, each in a short-lived process of its own.
 //
 // An inspection reads debug information that others wrote, and takes long: so it may neither crash nor hold up the
-// master. The process is forked from the master, because it has to see the workers' ledgers, and hands back JSON.
+// master. The process is forked from the master, because it has to see the workers' ledgers, and hands back JSON. One
+// after the other.
 #pragma once
 
 #include <sys/types.h>
@@ -38,6 +39,8 @@ class Inspector {
   enum class Listing : std::uint8_t { kGroups, kAll };
   // Called once, from on_time() or on_child_ended(), never from within submit(). The array that inspect() returned.
   using Done = std::function<void(common::Result<common::Json>)>;
+  // In the process of its own: an array. An exception is told as an error.
+  using Work = std::function<common::Json(common::TimePoint)>;
   using Inspection = std::function<common::Json(std::span<const InspectionOrder>, common::TimePoint)>;
 
   // OWNERSHIP: `poller` outlives the inspector.
@@ -48,6 +51,7 @@ class Inspector {
 
   // Begins at the next on_time(), for which next_deadline() asks. Error: too many wait, or no process can run.
   common::Result<void> submit(Orders orders, Listing listing, Done done);
+  common::Result<void> submit(Work work, Done done);
 
   bool owns(int fd) const { return fd >= 0 && fd == pipe_.get(); }
   void on_event(int fd, common::TimePoint now);
@@ -70,15 +74,15 @@ class Inspector {
     kStuck,  // the kernel does not let it end; jobs are refused
   };
   struct Job {
-    Orders orders;
+    std::function<Work()> prepare;  // when its turn has come; no work = there is nothing to look at
     Listing listing;
     Done done;
   };
 
+  common::Result<void> enqueue(Job job);
   void start(Job job, common::TimePoint now);
-  common::Result<void> fork_child(std::span<const InspectionOrder> orders, Listing listing, common::TimePoint now);
-  [[noreturn]] void run_child(int pipe, pid_t parent, std::span<const InspectionOrder> orders, Listing listing,
-                              common::TimePoint now) const;
+  common::Result<void> fork_child(const Work& work, Listing listing, common::TimePoint now);
+  [[noreturn]] static void run_child(int pipe, pid_t parent, const Work& work, Listing listing, common::TimePoint now);
   void collect();
   common::Result<common::Json> judge(int wait_status);
   void kill_child(std::string reason, int errnum, common::TimePoint now);

@@ -1,209 +1,23 @@
-// Listeners: binding, with the checks that tell an operator what is in the way.
+// Listeners: slots, steering, and what there is.
 #include "master/listeners.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <initializer_list>
-#include <string_view>
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "common/check.h"
 #include "common/log.h"
-#include "master/steering.h"
-#include "master/unix_path.h"
+#include "master/listen_queue.h"
+#include "master/listening_socket.h"
 
 namespace master {
-namespace {
 
 using common::Address;
-using common::AddressKind;
 using common::Result;
-using common::UniqueFd;
-
-constexpr int kRetryMilliseconds = 50;
-constexpr int kUnsentLowWater = 128 * 1024;  // bytes
-
-// Who may connect to a unix path is for its directory to say, as for a TCP port it is for the network.
-constexpr mode_t kPathMode = 0666;
-
-std::uint16_t port_of(const Address& address) {
-  // sin_port and sin6_port lie at the same place.
-  return ntohs(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
-}
-
-std::string_view fix_of(const Address& address, int errnum) {
-  const bool is_tcp = address.kind == AddressKind::kTcp;
-  switch (errnum) {
-    case EADDRINUSE: return "; in use by another process: stop it (ss -ltnxp shows which) or choose another --bind";
-    case EACCES:
-      return is_tcp ? "; ports below net.ipv4.ip_unprivileged_port_start need root or CAP_NET_BIND_SERVICE"
-                    : "; the directory must be writable for the supervisor's user";
-    case EROFS: return "; choose a path that is writable";
-    case ENOENT: return "; its directory does not exist: create it or choose another path";
-    case EADDRNOTAVAIL: return "; no interface of this host has that address";
-    case EAFNOSUPPORT: return "; the kernel has this address family turned off";
-    case EMFILE: return "; raise the open files limit (ulimit -n, LimitNOFILE=) or use fewer workers";
-  }
-  return "";
-}
-
-std::unexpected<common::Error> explain(const Address& address, std::string_view reason, int errnum) {
-  std::string message = "listen on " + address.text() + ": ";
-  message += reason;
-  message += fix_of(address, errnum);
-  return common::fail(std::move(message), errnum);
-}
-
-std::unexpected<common::Error> explain_call(const Address& address, std::string_view call, int errnum) {
-  return explain(address, std::string(call) + ": " + common::errno_text(errnum), errnum);
-}
-
-Result<UniqueFd> make_socket(const Address& address) {
-  UniqueFd fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return explain_call(address, "socket", errno);
-  return fd;
-}
-
-struct Option {
-  int level;
-  int name;
-  int value;
-};
-
-Result<void> set_options(int fd, const Address& address, std::initializer_list<Option> options) {
-  for (const Option& option : options) {
-    if (setsockopt(fd, option.level, option.name, &option.value, sizeof option.value) < 0) {
-      return explain_call(address, "setsockopt", errno);
-    }
-  }
-  if (address.storage.ss_family != AF_INET6) return {};
-  const int on = 1;
-  if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) return {};
-  return explain_call(address, "setsockopt", errno);
-}
-
-Result<void> attach_program(int member, std::vector<sock_filter> program) {
-  const sock_fprog whole{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
-  if (setsockopt(member, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) == 0) return {};
-  return common::fail_errno("SO_ATTACH_REUSEPORT_CBPF", errno);
-}
-
-// Linux 5.3; a sandbox may know only how to attach.
-bool detach_program(int member) {
-  const int unused = 0;
-  return setsockopt(member, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof unused) == 0 || errno == ENOENT;
-}
-
-enum class Holder { kNobody, kSomebody };
-
-// Two groups of the same user would silently share a port, each getting half of the connections. A socket without
-// SO_REUSEPORT can be bound only where nobody listens; established connections of a predecessor do not count.
-Result<Holder> probe_bind(const Address& address) {
-  auto probe = make_socket(address);
-  if (!probe) return std::unexpected(probe.error());
-  if (auto set = set_options(probe->get(), address, {{SOL_SOCKET, SO_REUSEADDR, 1}}); !set) {
-    return std::unexpected(set.error());
-  }
-  if (bind(probe->get(), address.get(), address.length) == 0) return Holder::kNobody;
-  if (errno == EADDRINUSE) return Holder::kSomebody;
-  return explain_call(address, "bind", errno);
-}
-
-Result<Holder> find_holder(const Address& address) {
-  switch (address.kind) {
-    case AddressKind::kTcp: return port_of(address) == 0 ? Holder::kNobody : probe_bind(address);
-    case AddressKind::kUnixAbstract: return probe_bind(address);
-    case AddressKind::kUnixPath: break;
-  }
-  const auto state = inspect_path(address);
-  if (!state) return explain(address, state.error().message, state.error().errnum);
-  return state->kind == PathState::Kind::kTaken ? Holder::kSomebody : Holder::kNobody;
-}
-
-Result<void> wait_until_free(const Address& address, common::TimePoint give_up_at) {
-  for (bool first = true;; first = false) {
-    const auto holder = find_holder(address);
-    if (!holder) return std::unexpected(holder.error());
-    if (*holder == Holder::kNobody) return {};
-    if (common::Clock::now() >= give_up_at) return explain_call(address, "bind", EADDRINUSE);
-    if (first) {
-      common::log(common::LogLevel::kWarn, "the address is in use; waiting for a predecessor to leave",
-                  {{"address", address.text()}});
-    }
-    poll(nullptr, 0, kRetryMilliseconds);  // no event tells that an address becomes free
-  }
-}
-
-// The same port twice would be one group with two sockets for each slot. Texts, because ":80" is "0.0.0.0:80".
-Result<void> check_distinct(std::span<const Address> addresses) {
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    if (addresses[i].kind == AddressKind::kTcp && port_of(addresses[i]) == 0) continue;
-    for (const Address& earlier : addresses.first(i)) {
-      if (earlier.text() != addresses[i].text()) continue;
-      return explain(earlier, "given twice; remove one --bind", EINVAL);
-    }
-  }
-  return {};
-}
-
-}  // namespace
-
-std::string_view name_of(ListenerSteering steering) {
-  switch (steering) {
-    case ListenerSteering::kNone: return "none";
-    case ListenerSteering::kHash: return "hash";
-    case ListenerSteering::kHealth: return "health";
-  }
-  return "";
-}
-
-Result<void> Listeners::open_unix(Listener& listener) const {
-  const Address& address = listener.address;
-  auto fd = make_socket(address);
-  if (!fd) return std::unexpected(fd.error());
-  if (address.kind == AddressKind::kUnixPath) {
-    const auto state = inspect_path(address);
-    if (!state) return explain(address, state.error().message, state.error().errnum);
-    if (state->kind == PathState::Kind::kTaken) return explain_call(address, "bind", EADDRINUSE);
-    auto owned = bind_path(fd->get(), address, *state, kPathMode);
-    if (!owned) return explain(address, owned.error().message, owned.error().errnum);
-    listener.path.push_back(std::move(*owned));
-  } else if (bind(fd->get(), address.get(), address.length) < 0) {
-    return explain_call(address, "bind", errno);
-  }
-  if (::listen(fd->get(), static_cast<int>(backlog_)) < 0) return explain_call(address, "listen", errno);
-  listener.sockets.push_back(std::move(*fd));
-  return {};
-}
-
-Result<UniqueFd> Listeners::open_tcp(Address& address) const {
-  auto fd = make_socket(address);
-  if (!fd) return fd;
-  // The last two are inherited by what is accepted. A sender is woken when so little is left to send: a slow reader
-  // makes visible progress each timeouts.write, and its connection holds less kernel memory (tcp(7), Linux 3.12).
-  const auto set = set_options(fd->get(), address,
-                               {{SOL_SOCKET, SO_REUSEADDR, 1},
-                                {SOL_SOCKET, SO_REUSEPORT, 1},
-                                {IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentLowWater},
-                                {IPPROTO_TCP, TCP_NODELAY, 1}});
-  if (!set) return std::unexpected(set.error());
-  if (bind(fd->get(), address.get(), address.length) < 0) return explain_call(address, "bind", errno);
-  if (::listen(fd->get(), static_cast<int>(backlog_)) < 0) return explain_call(address, "listen", errno);
-  // Port 0: the first slot's port is the port of all.
-  address.length = sizeof address.storage;
-  if (getsockname(fd->get(), reinterpret_cast<sockaddr*>(&address.storage), &address.length) < 0) {
-    return explain_call(address, "getsockname", errno);
-  }
-  return fd;
-}
 
 Result<Listeners> Listeners::open(std::span<const Address> addresses, std::uint32_t slots, std::uint32_t backlog,
-                                  common::Duration patience, common::Steering steering) {
+                                  common::Duration patience, common::Steering steering,
+                                  std::optional<FileOwner> owner) {
   if (auto distinct = check_distinct(addresses); !distinct) return std::unexpected(distinct.error());
   const auto give_up_at = common::Clock::now() + patience;
   // All of them before the first is opened: what is found listening is certainly not ours.
@@ -211,127 +25,230 @@ Result<Listeners> Listeners::open(std::span<const Address> addresses, std::uint3
     if (auto free = wait_until_free(address, give_up_at); !free) return std::unexpected(free.error());
   }
   Listeners result;
+  result.slots_ = slots;
   result.backlog_ = backlog;
+  result.owner_ = owner;
   for (const Address& address : addresses) {
-    Listener& listener = result.listeners_.emplace_back();
-    listener.address = address;
-    if (address.kind == AddressKind::kTcp) continue;
-    if (auto opened = result.open_unix(listener); !opened) return std::unexpected(opened.error());
+    auto group = ListenerGroup::bind(address, slots, owner);
+    if (!group) return std::unexpected(group.error());
+    if (auto listens = (*group)->listen(backlog); !listens) return std::unexpected(listens.error());
+    result.current_.push_back(group->get());
+    result.groups_.push_back(std::move(*group));
   }
-  for (SlotIndex slot = 0; slot < slots; ++slot) {
-    if (auto opened = result.open_slot(slot); !opened) return std::unexpected(opened.error());
-  }
-  if (steering != common::Steering::kHash) result.try_steering();
+  result.set_steering(steering);
   return result;
 }
 
-Listeners::~Listeners() {
-  for (const common::OwnedPath& path : owned_paths()) common::remove_owned_path(path);
-}
+// ---- slots
 
 Result<void> Listeners::open_slot(SlotIndex slot) {
   CHECK(slot == slots_);
-  for (Listener& listener : listeners_) {
-    if (listener.address.kind != AddressKind::kTcp) continue;
-    auto fd = open_tcp(listener.address);
-    if (!fd) {
-      for (Listener& undo : listeners_) {
-        if (undo.address.kind == AddressKind::kTcp && undo.sockets.size() > slot) undo.sockets.pop_back();
-      }
-      return std::unexpected(fd.error());
-    }
-    listener.sockets.push_back(std::move(*fd));
+  for (const auto& group : groups_) {
+    if (is_retiring(*group)) continue;
+    const bool listens = holds(current_, *group) || group->is_listening();
+    auto opened = group->grow(slot + 1);
+    if (opened && listens) opened = group->listen(holds(current_, *group) ? backlog_ : change_->backlog);
+    if (opened) continue;
+    for (const auto& undo : groups_) undo->shrink(slot);
+    return opened;
   }
   ++slots_;
+  apply_steering();
   return {};
 }
 
 void Listeners::close_slot(SlotIndex slot) {
   CHECK(slots_ > 0 && slot == slots_ - 1);
   // Before the kernel counts anew: the program must not name what is gone.
-  std::vector<bool> able = steered_ ? *steered_ : std::vector<bool>();
-  able.resize(slots_, true);
-  able[slot] = false;
-  steer(able);
-  for (Listener& listener : listeners_) {
-    if (listener.address.kind == AddressKind::kTcp && !listener.sockets.empty()) listener.sockets.pop_back();
+  retired_.emplace(slot, common::TimePoint{});
+  apply_steering();
+  for (const auto& group : groups_) {
+    // A socket that is being closed can still be found by a SYN for a moment (13 times in 235,000 closings under load),
+    // whatever the program says: better sent again than answered and then forgotten.
+    if (auto held = group->hold_off(slot); !held) give_up_holding_off(held.error());
+    group->shrink(slot);
   }
+  retired_.erase(slot);
   --slots_;
+  // What was said of it is not meant for one that is opened later.
+  if (able_.size() > slot) able_.resize(slot);
+  if (served_.size() > slot) served_.resize(slot);
+  apply_steering();
 }
 
 void Listeners::close_all() {
-  steer({});  // workers that still drain close theirs one by one, which changes what the others are called
-  for (Listener& listener : listeners_) listener.sockets.clear();
+  // Workers that still drain close theirs one by one, which changes what the others are called.
+  for (const auto& group : groups_) std::ignore = group->choose({});
+  for (const auto& group : groups_) group->close_all();
 }
 
-void Listeners::steer(const std::vector<bool>& able) {
-  if (health_ == Health::kUnwanted) return;
-  std::vector<bool> wanted = able;
-  wanted.resize(slots_, true);
-  const std::vector<sock_filter> program = steering_program(wanted);
-  if (program.empty()) wanted.clear();
-  if (steered_ == wanted) return;
-  if (auto attached = attach(program); !attached) return give_up_steering(attached.error());
-  steered_ = std::move(wanted);
-  health_ = Health::kWorks;
+void Listeners::retire_slot(SlotIndex slot, common::TimePoint now) {
+  CHECK(slot < slots_);
+  if (retired_.emplace(slot, now).second) apply_steering();
 }
 
-// The program is the group's, so one member of each is enough.
-Result<void> Listeners::attach(const std::vector<sock_filter>& program) const {
-  for (const Listener& listener : listeners_) {
-    if (listener.address.kind != AddressKind::kTcp || listener.sockets.empty()) continue;
-    const int member = listener.sockets.front().get();
-    if (program.empty() && detach_program(member)) continue;
-    if (auto attached = attach_program(member, program.empty() ? no_choice_program() : program); !attached) {
-      return common::fail(listener.address.text() + ": " + attached.error().message, attached.error().errnum);
-    }
+void Listeners::un_retire(SlotIndex slot) {
+  if (retired_.erase(slot) == 0) return;
+  for (const auto& group : groups_) {
+    if (!is_retiring(*group)) group->let_in(slot);
   }
-  return {};
+  make_blocking(own_sockets(slot));
+  apply_steering();
+}
+
+bool Listeners::queue_is_empty(SlotIndex slot) const { return queues_are_empty(own_sockets(slot)); }
+
+std::vector<common::UniqueFd> Listeners::accept_queued(SlotIndex slot, std::size_t most) {
+  if (!retired_.contains(slot)) return {};
+  return accept_from(own_sockets(slot), most);
+}
+
+bool Listeners::is_drained(SlotIndex slot, common::TimePoint now) const {
+  const auto retired = retired_.find(slot);
+  return retired != retired_.end() && now - retired->second >= kSettling && queue_is_empty(slot);
+}
+
+std::vector<int> Listeners::own_sockets(SlotIndex slot) const {
+  std::vector<int> fds;
+  for (const auto& group : groups_) {
+    const auto fd = group->is_tcp() && group->is_listening() ? group->socket_of(slot) : std::nullopt;
+    if (fd) fds.push_back(*fd);
+  }
+  return fds;
+}
+
+// ---- steering
+
+void Listeners::steer(const std::vector<bool>& able, const std::vector<AddressSet>& served) {
+  able_ = able;
+  served_ = served;
+  apply_steering();
+}
+
+void Listeners::set_steering(common::Steering steering) {
+  steering_ = steering;
+  choosing_ = Permission::kGiven;
+  if (steering != common::Steering::kHash) try_steering();
+  apply_steering();
+}
+
+// Slots that retire, or where nobody would take the connection, only if there are no others.
+std::vector<bool> Listeners::choice_for(const ListenerGroup& group) const {
+  const bool in_current = holds(current_, group);
+  const bool in_next = change_ && holds(change_->next, group);
+  const auto is_served = [&](SlotIndex slot) {
+    if (in_current == in_next) return true;
+    const AddressSet served = slot < served_.size() ? served_[slot] : AddressSet::kCurrent;
+    return (served == AddressSet::kNext) == in_next;
+  };
+  const auto is_able = [&](SlotIndex slot) {
+    return steering_ == common::Steering::kHash || slot >= able_.size() || able_[slot];
+  };
+  std::vector<bool> kept(slots_);
+  std::vector<bool> served(slots_);
+  std::vector<bool> able(slots_);
+  for (SlotIndex slot = 0; slot < slots_; ++slot) {
+    kept[slot] = !retired_.contains(slot);
+    served[slot] = kept[slot] && is_served(slot);
+    able[slot] = served[slot] && is_able(slot);
+  }
+  for (std::vector<bool>* choice : {&able, &served}) {
+    if (std::ranges::find(*choice, true) != choice->end()) return std::move(*choice);
+  }
+  return kept;
+}
+
+void Listeners::apply_steering() {
+  bool has_program = false;
+  for (const auto& group : groups_) {
+    // A group that retires gets nothing new, and may have fewer sockets than there are slots.
+    if (is_retiring(*group)) continue;
+    if (auto chosen = group->choose(choice_for(*group)); !chosen) return give_up_steering(chosen.error());
+    has_program |= group->has_program();
+  }
+  if (has_program) choosing_ = Permission::kGiven;
 }
 
 void Listeners::try_steering() {
-  health_ = Health::kWorks;
-  auto tried = attach(no_choice_program());
-  if (tried) tried = attach({});
-  if (!tried) give_up_steering(tried.error());
+  for (const auto& group : groups_) {
+    if (auto tried = group->try_choosing(); !tried) return give_up_steering(tried.error());
+  }
 }
 
 void Listeners::give_up_steering(const common::Error& error) {
-  if (health_ == Health::kWorks) {
-    common::log(common::LogLevel::kWarn, "new connections go to every worker, whether it takes them or not: " +
-                                             error.message + "; allow it, or set listen.steering = \"hash\"");
-  }
-  health_ = Health::kFails;
-  steered_.reset();
+  const bool is_new = choosing_ == Permission::kGiven;
+  choosing_ = Permission::kRefused;
   // As many groups as possible back to the kernel's choice: an old program is worse.
-  if (attach({})) steered_ = std::vector<bool>();
+  for (const auto& group : groups_) std::ignore = group->choose({});
+  for (const auto& group : groups_) {
+    for (const auto& [slot, since] : retired_) {
+      if (auto held = group->hold_off(slot); !held) give_up_holding_off(held.error());
+    }
+  }
+  if (!is_new) return;
+  if (steering_ == common::Steering::kHash) {
+    common::log(common::LogLevel::kWarn, "while there are less and less workers, new clients may wait a few seconds: " +
+                                             error.message + "; allow it");
+    return;
+  }
+  common::log(common::LogLevel::kWarn, "new connections go to every worker, whether it takes them or not: " +
+                                           error.message + "; allow it, or set listen.steering = \"hash\"");
 }
 
-std::vector<int> Listeners::sockets_of(SlotIndex slot) const {
+void Listeners::give_up_holding_off(const common::Error& error) {
+  if (holding_off_ == Permission::kRefused) return;
+  holding_off_ = Permission::kRefused;
+  common::log(common::LogLevel::kWarn,
+              "clients that connect just when a worker or an address is given up may be reset: " + error.message +
+                  "; allow it");
+}
+
+// ---- what there is
+
+bool Listeners::holds(const Groups& set, const ListenerGroup& group) {
+  return std::ranges::find(set, &group) != set.end();
+}
+
+ListenerStage Listeners::stage_of(const ListenerGroup& group) const {
+  if (holds(current_, group)) return ListenerStage::kCurrent;
+  return change_ && holds(change_->next, group) ? ListenerStage::kAdded : ListenerStage::kRetiring;
+}
+
+std::vector<int> Listeners::sockets_of(SlotIndex slot, AddressSet set) const {
+  const Groups& groups = set == AddressSet::kNext && change_ ? change_->next : current_;
   std::vector<int> fds;
-  fds.reserve(listeners_.size());
-  for (const Listener& listener : listeners_) {
-    const std::size_t index = listener.address.kind == AddressKind::kTcp ? slot : 0;
-    if (index < listener.sockets.size()) fds.push_back(listener.sockets[index].get());
+  fds.reserve(groups.size());
+  for (const ListenerGroup* group : groups) {
+    if (const auto fd = group->socket_of(slot)) fds.push_back(*fd);
   }
   return fds;
 }
 
 std::vector<ListenerView> Listeners::views() const {
   std::vector<ListenerView> views;
-  views.reserve(listeners_.size());
-  for (const Listener& listener : listeners_) {
-    const auto steering = listener.sockets.size() < 2 ? ListenerSteering::kNone
-                          : health_ == Health::kWorks ? ListenerSteering::kHealth
-                                                      : ListenerSteering::kHash;
-    views.push_back({.address = listener.address.text(), .sockets = listener.sockets.size(), .steering = steering});
+  views.reserve(groups_.size());
+  const auto show = [&](const ListenerGroup& group) {
+    const bool is_health = steering_ != common::Steering::kHash && choosing_ == Permission::kGiven;
+    const auto steering = group.size() < 2 ? ListenerSteering::kNone
+                          : is_health      ? ListenerSteering::kHealth
+                                           : ListenerSteering::kHash;
+    views.push_back(
+        {.address = group.address().text(), .sockets = group.size(), .steering = steering, .stage = stage_of(group)});
+  };
+  for (const ListenerGroup* group : current_) show(*group);  // in the order of the settings
+  for (const ListenerStage stage : {ListenerStage::kAdded, ListenerStage::kRetiring}) {
+    for (const auto& group : groups_) {
+      if (stage_of(*group) == stage) show(*group);
+    }
   }
   return views;
 }
 
 std::vector<common::OwnedPath> Listeners::owned_paths() const {
   std::vector<common::OwnedPath> paths;
-  for (const Listener& listener : listeners_) paths.insert(paths.end(), listener.path.begin(), listener.path.end());
+  for (const auto& group : groups_) {
+    if (group->path()) paths.push_back(*group->path());
+  }
   return paths;
 }
 

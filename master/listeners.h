@@ -1,19 +1,24 @@
-// Listeners: the listening sockets, one per slot and TCP address, held by the master for the life of the slot.
+// Listeners: the listening sockets of every address and slot, held by the master for the life of the slot.
 //
-// A worker that dies or is replaced leaves the queue of its socket intact for the next one. Sockets of an address are
-// opened in slot order, so that the kernel's index in the SO_REUSEPORT group is the slot number; they are never
-// shutdown(2), which would lose the queue. Unix sockets cannot form a group and are shared by all slots.
+// A worker that dies or is replaced leaves the queue of its socket intact for the next one. What ends, a slot or an
+// address, first loses its new clients, then its queue, and only then its sockets: closing them resets who waits there.
+//
+//   fewer slots: retire_slot() -> its worker leaves -> accept_queued() until is_drained() -> close_slot()
+//   a reload:    begin_change() -> (new application loaded) listen_next() -> workers replaced, each new one with
+//                sockets_of(slot, kNext) -> commit_change() -> (nobody accepts on the old addresses any more)
+//                accept_retiring() and close_retiring() until nothing retires
+//   it fails:    abandon_change(), then the same with what it had added
+// Not thread-safe; nothing but open() blocks.
 #pragma once
-
-#include <linux/filter.h>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/address.h"
@@ -22,70 +27,124 @@
 #include "common/owned_path.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "master/file_owner.h"
+#include "master/handover.h"
+#include "master/listener_group.h"
+#include "master/listener_view.h"
 #include "master/worker_id.h"
 
 namespace master {
 
-// Who chooses among the sockets of an address; kNone = there is but one.
-enum class ListenerSteering { kNone, kHash, kHealth };
-std::string_view name_of(ListenerSteering steering);
-
-struct ListenerView {
-  std::string address;  // as bound: with the port the kernel chose for port 0
-  std::size_t sockets;
-  ListenerSteering steering;
-};
+// kNext: what a change under way leads to; without one, as kCurrent.
+enum class AddressSet { kCurrent, kNext };
 
 class Listeners {
  public:
   // Workers of a master that was killed drain for a moment, and hold their sockets that long: a restart should work.
   static constexpr common::Duration kPredecessorPatience = std::chrono::seconds(3);
 
+  // How long a handshake may still be under way to a slot or an address that gets no new ones: longer than a round
+  // trip, as long as a client needs to send a lost packet again (RFC 6298, 2.1). Nothing that waits less is closed.
+  static constexpr common::Duration kSettling = std::chrono::seconds(1);
+
   // Binds every address for slots 0 to slots-1 and listens. An error names the address, the reason and the fix; then
   // nothing stays open. Blocks up to `patience` (for all addresses together) while somebody else listens there:
   // start-up only. Two programs of one user that start on the same port within the same moment are not told apart.
+  // `owner` gets the sockets and socket files, also all later ones.
   static common::Result<Listeners> open(std::span<const common::Address> addresses, std::uint32_t slots,
                                         std::uint32_t backlog, common::Duration patience = kPredecessorPatience,
-                                        common::Steering steering = common::Steering::kHash);
+                                        common::Steering steering = common::Steering::kHash,
+                                        std::optional<FileOwner> owner = std::nullopt);
+  // What hand_over() told, while nothing changed and nothing retired. Takes the descriptors; steering begins anew.
+  static common::Result<Listeners> resume(std::span<const HandedListener> handed, std::uint32_t slots,
+                                          std::uint32_t backlog, common::Steering steering,
+                                          std::optional<FileOwner> owner);
+  std::vector<HandedListener> hand_over() const;
   Listeners(Listeners&&) = default;
   Listeners& operator=(Listeners&&) = delete;
-  ~Listeners();  // removes the socket files that are still ours
 
-  common::Result<void> open_slot(SlotIndex slot);  // the next one
-  void close_slot(SlotIndex slot);                 // the highest one
-  void close_all();                                // for good
-
+  common::Result<void> open_slot(SlotIndex slot);  // the next one, of all addresses but retiring ones
+  void close_slot(SlotIndex slot);  // the highest one
+  void close_all();  // for good
   // able[slot] = new connections may go to the slot; one that is not mentioned may get them. All or none able: the
-  // kernel chooses. Cheap when nothing has changed, so call it with every look at the workers. Where the kernel refuses
-  // (logged once, until it works again) or the settings say so, it chooses all the time.
-  void steer(const std::vector<bool>& able);
+  // kernel chooses among those that do not retire. Cheap when nothing has changed, so call it with every look at the
+  // workers. Where the kernel refuses (logged once, until it works again) or the settings say so, it always chooses.
+  // served[slot] = the addresses that the slot's worker accepts on, kCurrent where it is not mentioned: during a change
+  // nobody is sent where nobody serves the address.
+  void steer(const std::vector<bool>& able, const std::vector<AddressSet>& served = {});
+  void set_steering(common::Steering steering);
 
-  // One per address, borrowed: the slot's own TCP socket, or the shared one. The master never accepts on them.
-  std::vector<int> sockets_of(SlotIndex slot) const;
-  std::vector<ListenerView> views() const;
+  // The slot gets no new connections, whatever able[] and the settings say, until it is closed or kept after all. Where
+  // the kernel refuses the program for that (logged once), new clients of the slot wait until it is closed.
+  void retire_slot(SlotIndex slot, common::TimePoint now);  // a second time: does nothing
+  void un_retire(SlotIndex slot);
+
+  // Of the slot's own sockets, all addresses; the shared ones are served by others. accept_queued() is for a retired
+  // slot whose workers accept no more, and gives up to `most` connections for another worker; none of other slots.
+  bool queue_is_empty(SlotIndex slot) const;
+  std::vector<common::UniqueFd> accept_queued(SlotIndex slot, std::size_t most);
+  bool is_drained(SlotIndex slot, common::TimePoint now) const;  // retired for kSettling, and its queue is empty
+
+  // Binds what is not held yet, for all slots; the same address in both sets is the same sockets (by the text it was
+  // asked with, or by what it is bound to). Clients notice nothing. After an error nothing of it is left.
+  common::Result<void> begin_change(std::span<const common::Address> addresses, std::uint32_t backlog);
+  // Before the first worker gets the next addresses: from now on clients connect there. After an error call
+  // abandon_change().
+  common::Result<void> listen_next();
+  // After listen_next(), when no worker is to serve the current addresses again.
+  void commit_change(common::TimePoint now);
+  // At any time of a change, when no worker is to serve the next addresses again.
+  void abandon_change(common::TimePoint now);
+  bool changing() const { return change_.has_value(); }
+
+  // What commit_change() and abandon_change() have left over, when no worker accepts there any more.
+  std::vector<common::UniqueFd> accept_retiring(std::size_t most);
+  void close_retiring(common::TimePoint now);  // those that have retired for kSettling and have empty queues
+  bool any_retiring() const;
+
+  // Borrowed, one per address in the order of the settings: the slot's own TCP socket, or the shared one.
+  std::vector<int> sockets_of(SlotIndex slot, AddressSet set = AddressSet::kCurrent) const;
+  std::vector<ListenerView> views() const;  // by stage
   std::vector<common::OwnedPath> owned_paths() const;
 
  private:
-  struct Listener {
-    common::Address address;  // its port is a real one after the first bind
-    std::vector<common::UniqueFd> sockets;
-    std::vector<common::OwnedPath> path;  // none or one
+  using Groups = std::vector<ListenerGroup*>;  // borrowed from groups_
+  struct Change {
+    Groups next;
+    std::vector<std::string> asked;  // texts of the same index
+    std::uint32_t backlog = 0;
+    bool is_listening = false;
   };
+  enum class Permission { kGiven, kRefused };  // kRefused has been logged
+
   Listeners() = default;
-  common::Result<void> open_unix(Listener& listener) const;
-  common::Result<common::UniqueFd> open_tcp(common::Address& address) const;
-  common::Result<void> attach(const std::vector<sock_filter>& program) const;
+  static bool holds(const Groups& set, const ListenerGroup& group);
+  ListenerStage stage_of(const ListenerGroup& group) const;
+  bool is_retiring(const ListenerGroup& group) const { return stage_of(group) == ListenerStage::kRetiring; }
+  bool overlaps_ours(const common::Address& address) const;
+  common::Result<void> prepare(std::span<const common::Address> addresses);
+  void end_change(common::TimePoint now);
+  void retire(ListenerGroup& group, common::TimePoint now);
+  std::vector<int> own_sockets(SlotIndex slot) const;
+  std::vector<int> retiring_sockets() const;
+  std::vector<bool> choice_for(const ListenerGroup& group) const;
+  void apply_steering();
   void try_steering();
   void give_up_steering(const common::Error& error);
+  void give_up_holding_off(const common::Error& error);
 
-  enum class Health { kUnwanted, kWorks, kFails };
-
-  std::vector<Listener> listeners_;
+  std::vector<std::unique_ptr<ListenerGroup>> groups_;
+  Groups current_;
+  std::optional<Change> change_;  // groups in neither set retire
+  std::map<SlotIndex, common::TimePoint> retired_;
   std::uint32_t slots_ = 0;
   std::uint32_t backlog_ = 0;
-  Health health_ = Health::kUnwanted;
-  // What the attached program was made from; empty = there is none, nullopt = that is not known after a failure.
-  std::optional<std::vector<bool>> steered_ = std::vector<bool>();
+  std::optional<FileOwner> owner_;
+  common::Steering steering_ = common::Steering::kHash;
+  Permission choosing_ = Permission::kGiven;
+  Permission holding_off_ = Permission::kGiven;
+  std::vector<bool> able_;  // as told last
+  std::vector<AddressSet> served_;
 };
 
 }  // namespace master

@@ -2,25 +2,23 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
+#include <utility>
 
-#include "common/address.h"
 #include "common/config_load.h"
 #include "common/config_print.h"
 #include "common/inherited_fds.h"
 #include "common/log.h"
 #include "common/process_title.h"
-#include "common/scoreboard.h"
+#include "master/accounts.h"
 #include "master/command_line.h"
-#include "master/control_path.h"
-#include "master/control_socket.h"
-#include "master/listeners.h"
+#include "master/foundation.h"
 #include "master/master.h"
-#include "master/open_files_limit.h"
-#include "master/usable_cpus.h"
+#include "master/needed_capabilities.h"
+#include "master/program_image.h"
 #include "worker/app_check.h"
 #include "worker/ring.h"
 #include "worker/template.h"
@@ -48,82 +46,98 @@ void open_standard_streams() {
   }
 }
 
-common::Result<std::vector<common::Address>> parse_addresses(const std::vector<std::string>& texts) {
-  std::vector<common::Address> addresses;
-  for (const std::string& text : texts) {
-    auto address = common::Address::parse(text);
-    if (!address) return std::unexpected(address.error());
-    addresses.push_back(*address);
-  }
-  return addresses;
+// When all is done that needs more of root than looking after workers does.
+common::Result<void> give_up_privileges(const common::Privileges& privileges) {
+  const auto held = common::own_capabilities();
+  if (!held) return std::unexpected(held.error());
+  const std::string missing = master::missing_capabilities(privileges, *held);
+  if (!missing.empty()) common::log(common::LogLevel::kWarn, missing);
+  return master::keep_needed_capabilities(privileges);
 }
 
-// Everything is opened here, in the order in which it can fail most usefully, and owned by this frame.
-int run(common::Config config, const master::Environment& environment, std::vector<int> inherited) {
-  common::log_identity("master");
-  if (auto usable = worker::probe_ring(); !usable) return cannot_start(usable.error().message);
+struct Start {
+  const common::Sources& sources;
+  master::ProgramImage program;
+  std::vector<int> inherited;  // sorted
+};
 
-  auto open_files = master::raise_open_files(config.limits.open_files);
-  if (!open_files) return cannot_start(open_files.error().message);
-  const master::ConnectionBudget budget = master::decide_connections({.open_files_soft = open_files->soft,
-                                                                      .reserve = config.limits.open_files_reserve,
-                                                                      .configured = config.limits.connections});
-  for (const auto& warning : {open_files->warning, budget.warning}) {
-    if (warning) common::log(common::LogLevel::kWarn, *warning);
-  }
-  if (config.workers.count == 0) config.workers.count = std::min(master::usable_cpus(), common::kWorkersMax);
-  if (const auto refused =
-          master::refuse_open_files(open_files->soft, config.workers.count, config.listen.bind.size())) {
-    return cannot_start(*refused);
-  }
-  common::log(common::LogLevel::kInfo, "starting",
-              {{"app", config.app_path},
-               {"workers", config.workers.count},
-               {"open_files_soft", open_files->soft},
-               {"open_files_hard", open_files->hard},
-               {"connections_per_worker", master::arithmetic_of(budget)}});
-
-  master::block_master_signals();
-  if (config.control.socket.empty()) {
-    config.control.socket = master::default_control_path(config.app_path, environment);
-  }
-  auto control = master::ControlSocket::open(config.control.socket, config.control.mode);
-  if (!control) return cannot_start(control.error().message);
-  const auto addresses = parse_addresses(config.listen.bind);
-  if (!addresses) return cannot_start(addresses.error().message);
-  auto listeners = master::Listeners::open(*addresses, config.workers.count, config.listen.backlog,
-                                           master::Listeners::kPredecessorPatience, config.listen.steering);
-  if (!listeners) return cannot_start(listeners.error().message);
-  auto scoreboard = common::Scoreboard::create();
-  if (!scoreboard) return cannot_start(scoreboard.error().message);
-
+// Everything the master needs is owned by this frame.
+int run(master::Foundation foundation, Start start) {
+  const common::Privileges privileges = foundation.first.privileges;
+  const std::string app_path = foundation.first.config.app_path;
   const pid_t master_pid = getpid();
-  const auto become_template = [&](common::Channel channel, std::uint32_t generation) {
-    std::vector<common::OwnedPath> paths = listeners->owned_paths();
-    paths.push_back(control->owned_path());
+  if (foundation.predecessor) start.inherited = foundation.predecessor->handover.inherited;
+  const auto become_template = [&](common::Channel channel, master::Generation generation,
+                                   const master::GenerationParts& parts) {
+    common::log_start(parts.config.log.level, parts.config.log.format);
+    std::vector<common::OwnedPath> paths = foundation.listeners.owned_paths();
+    paths.push_back(foundation.control.owned_path());
     worker::run_template({.channel = std::move(channel),
-                          .config = config,
-                          .scoreboard = *scoreboard,
+                          .config = parts.config,
+                          .scoreboard = foundation.scoreboard,
                           .generation = generation,
-                          .connections_max = budget.connections,
-                          .inherited_fds = inherited,
+                          .connections_max = parts.budget.connections,
+                          .inherited_fds = start.inherited,
                           .paths = std::move(paths),
+                          .privileges = parts.privileges,
                           .master = master_pid});
   };
-  common::process_title_set("supervisor: master " + config.app_path);
-  master::Master service({.config = config,
-                          .scoreboard = *scoreboard,
-                          .listeners = *listeners,
-                          .control = *control,
-                          .open_files = *open_files,
-                          .budget = budget,
-                          .template_main = become_template});
+  const auto load_again = [&start]() -> std::expected<common::Config, std::vector<std::string>> {
+    auto loaded = common::load_config(start.sources);
+    if (!loaded) return std::unexpected(loaded.error());
+    return std::move(loaded->config);
+  };
+  if (auto kept = give_up_privileges(privileges); !kept) return cannot_start(kept.error().message);
+  common::process_title_set("supervisor: master " + app_path);
+  master::Master service({.first = std::move(foundation.first),
+                          .scoreboard = foundation.scoreboard,
+                          .listeners = foundation.listeners,
+                          .control = foundation.control,
+                          .open_files = foundation.open_files,
+                          .template_main = become_template,
+                          .load_config = load_again,
+                          .program = std::move(start.program),
+                          .inherited = start.inherited,
+                          .predecessor = std::exchange(foundation.predecessor, std::nullopt)});
   const auto exit_code = service.run();
   return exit_code ? *exit_code : cannot_start(exit_code.error().message);
 }
 
+int begin(common::Config config, const master::Environment& environment, Start start) {
+  common::log_identity("master");
+  if (auto usable = worker::probe_ring(); !usable) return cannot_start(usable.error().message);
+  auto foundation = master::lay_foundation(std::move(config), environment);
+  if (!foundation) return cannot_start(foundation.error().message);
+  return run(std::move(*foundation), std::move(start));
+}
+
+int go_on(int handover, Start start) {
+  common::log_identity("master");
+  auto foundation = master::take_over(handover);
+  close(handover);
+  if (!foundation) return cannot_start(foundation.error().message);
+  common::log_start(foundation->first.config.log.level, foundation->first.config.log.format);
+  return run(std::move(*foundation), std::move(start));
+}
+
+// Asked by the running master, in a child that has copies of all its descriptors. What they stand for stays untouched.
+[[noreturn]] void check_handover(const char* handover) {
+  const auto foundation = master::take_over(std::atoi(handover));
+  if (foundation) {
+    std::cout << master::kCheckPassed << std::flush;
+  } else {
+    std::cerr << foundation.error().message << std::endl;
+  }
+  _exit(foundation ? 0 : kExitCannotStart);
+}
+
 int check(const common::Config& config) {
-  const auto name = worker::check_application(config);
+  const auto privileges = master::resolve_privileges(config.security);
+  if (!privileges) {
+    std::cerr << "supervisor: " << privileges.error().message << '\n';
+    return kExitCannotStart;
+  }
+  const auto name = worker::check_application(config, *privileges);
   if (!name) {
     std::cerr << "supervisor: " << name.error().message << '\n';
     return kExitCannotStart;
@@ -132,7 +146,7 @@ int check(const common::Config& config) {
   return 0;
 }
 
-int serve(const master::ServerCommand& command, const master::Environment& environment, std::vector<int> inherited) {
+int serve(const master::ServerCommand& command, const master::Environment& environment, Start start) {
   const auto loaded = common::load_config(command.sources);
   if (!loaded) {
     for (const std::string& mistake : loaded.error()) std::cerr << "supervisor: " << mistake << '\n';
@@ -140,7 +154,7 @@ int serve(const master::ServerCommand& command, const master::Environment& envir
   }
   common::log_start(loaded->config.log.level, loaded->config.log.format);
   switch (command.verb) {
-    case master::ServerVerb::kRun: return run(loaded->config, environment, std::move(inherited));
+    case master::ServerVerb::kRun: return begin(loaded->config, environment, std::move(start));
     case master::ServerVerb::kCheck: return check(loaded->config);
     case master::ServerVerb::kConfig: std::cout << common::print_config(*loaded); return 0;
   }
@@ -152,7 +166,10 @@ int serve(const master::ServerCommand& command, const master::Environment& envir
 int main(int argc, char** argv) {
   open_standard_streams();
   std::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the kernel would reap our children itself
+  if (argc == 3 && argv[1] == master::kCheckVerb) check_handover(argv[2]);
   std::vector<int> inherited = common::open_descriptors();
+  const std::optional<int> handover = master::handed_over();
+  master::ProgramImage program = master::own_program(argc, argv);
   const master::Environment environment{.supervisor_args = variable("SUPERVISOR_ARGS"),
                                         .runtime_directory = variable("RUNTIME_DIRECTORY"),
                                         .xdg_runtime_dir = variable("XDG_RUNTIME_DIR")};
@@ -163,5 +180,8 @@ int main(int argc, char** argv) {
   }
   if (const auto* request = std::get_if<master::ClientRequest>(&command)) return master::run_client_verb(*request);
   common::process_title_start(argc, argv);
-  return serve(std::get<master::ServerCommand>(command), environment, std::move(inherited));
+  const auto& server = std::get<master::ServerCommand>(command);
+  Start start{.sources = server.sources, .program = std::move(program), .inherited = std::move(inherited)};
+  if (handover) return go_on(*handover, std::move(start));
+  return serve(server, environment, std::move(start));
 }

@@ -2,6 +2,7 @@
 #include "master/master.h"
 
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,9 +13,13 @@
 #include "common/log.h"
 #include "master/exit_status.h"
 #include "master/status_report.h"
+#include "master/unprivileged_inspection.h"
 
 namespace master {
 namespace {
+
+// Workers write what they do into memory, which wakes nobody.
+constexpr common::Duration kSettlingInterval = std::chrono::milliseconds(2);
 
 sigset_t master_signals() {
   sigset_t set;
@@ -24,10 +29,6 @@ sigset_t master_signals() {
     sigaddset(&set, signal);
   }
   return set;
-}
-
-LastWords last_words_of(const common::Message& message) {
-  return {.stage = message.stage, .errnum = message.errnum, .text = std::string(message.text_view())};
 }
 
 }  // namespace
@@ -40,17 +41,25 @@ void block_master_signals() {
 
 Master::Master(MasterParts parts)
     : parts_(std::move(parts)),
-      supervision_({.workers = parts_.config.workers, .restart = parts_.config.restart}),
+      active_(std::move(parts_.first)),
+      supervision_(settings_of(active_.config)),
       workers_(parts_.scoreboard),
-      inspector_(poller_),
+      inspector_(poller_, inspection_as(active_.privileges)),
       reports_(inspector_, desk_, workers_, [this](WorkerId worker) { drain(worker); }),
-      sampler_(parts_.config, parts_.open_files, workers_),
+      crashes_(inspector_, active_.config.restart),
+      sampler_(active_.config, parts_.open_files, workers_),
+      follower_(active_.config),
       api_(*this, *this) {}
 
 common::Result<int> Master::run() {
   if (auto done = set_up(); !done) return std::unexpected(done.error());
-  feed(event::Started{});
+  if (parts_.predecessor) {
+    resume(*std::exchange(parts_.predecessor, std::nullopt));
+  } else {
+    feed(event::Started{});
+  }
   while (!finish_) turn();
+  crashes_.release();
   if (!finish_->reason.empty()) common::log(common::LogLevel::kError, "stopped: " + finish_->reason);
   common::log(common::LogLevel::kInfo, "stopped", {{"exit_code", finish_->exit_code}});
   return finish_->exit_code;
@@ -58,7 +67,7 @@ common::Result<int> Master::run() {
 
 common::Result<void> Master::set_up() {
   started_at_ = common::Clock::now();
-  next_sample_ = started_at_ + parts_.config.recycle.interval;
+  next_sample_ = started_at_ + active_.config.recycle.interval;
   // Workers are forked by the template and orphaned at once: they become ours. So do other orphans below us.
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return common::fail_errno("prctl(PR_SET_CHILD_SUBREAPER)", errno);
   const sigset_t set = master_signals();
@@ -74,7 +83,8 @@ common::Result<void> Master::set_up() {
 
 void Master::turn() {
   auto now = common::Clock::now();
-  auto until = next_sample_;
+  auto until = std::min(next_sample_, next_sweep_);
+  if (settling_) until = std::min(until, now + kSettlingInterval);
   if (const auto decision = supervision_.next_deadline()) until = std::min(until, *decision);
   for (const auto deadline :
        {control_->next_deadline(), desk_.next_deadline(), inspector_.next_deadline(), reports_.next_deadline()}) {
@@ -84,8 +94,14 @@ void Master::turn() {
   now = common::Clock::now();
 
   // Last words first, then ends: an exit is explained by what was said before it.
-  for (const PollEvent& ready : events) {
-    if (ready.fd == template_channel_.fd()) read_template_channel();
+  std::vector<Generation> templates;
+  for (const auto& [generation, entry] : templates_) {
+    for (const PollEvent& ready : events) {
+      if (ready.fd == entry.channel.fd()) templates.push_back(generation);
+    }
+  }
+  for (const Generation generation : templates) {
+    if (TemplateEntry* entry = templates_.find(generation)) read_template_channel(*entry);
   }
   std::vector<WorkerId> speaking;
   for (const auto& [id, entry] : workers_) {
@@ -107,12 +123,16 @@ void Master::turn() {
     parts_.listeners.close_all();
     reports_.release();
   }
+  if (settling_ && (settling_->until <= now || !old_workers_accept())) end_reload(settling_->generation, "");
+  begin_reload();
+  go_on_upgrading(now);
   control_->on_time(now);
   desk_.on_time(now);
   inspector_.on_time(now);
   reports_.on_time(now);
+  if (next_sweep_ <= now) sweep_addresses(now);
   if (next_sample_ <= now) {
-    next_sample_ = now + parts_.config.recycle.interval;
+    next_sample_ = now + active_.config.recycle.interval;
     sample_workers(now);
   }
 }
@@ -121,6 +141,15 @@ void Master::turn() {
 void Master::feed(const Event& event) {
   pending_.push_back(event);
   if (pending_.size() > 1) return;  // called from within an action: the outermost call goes on with it
+  tell_pending();
+}
+
+void Master::perform(const Actions& actions) {
+  for (const Action& action : actions) execute(action);
+  tell_pending();
+}
+
+void Master::tell_pending() {
   while (!pending_.empty()) {
     Actions actions;
     supervision_.step(pending_.front(), common::Clock::now(), actions);
@@ -143,10 +172,8 @@ void Master::on_signal(int signal) {
   if (signal == SIGTTIN) scale(wanted + 1);
   if (signal == SIGTTOU) scale(wanted > 1 ? wanted - 1 : 1);
   if (signal == SIGUSR1) common::log(common::LogLevel::kInfo, "USR1: the log is standard error, nothing to reopen");
-  if (signal == SIGHUP || signal == SIGUSR2) {
-    common::log(common::LogLevel::kWarn, "reload and upgrade are not available in this version; signal ignored",
-                {{"signal", "SIG" + std::string(sigabbrev_np(signal))}});
-  }
+  if (signal == SIGHUP) reload_.ask(std::nullopt);
+  if (signal == SIGUSR2) ask_upgrade();
   // CHLD: reap_children() looks at every turn. WINCH and ALRM mean nothing to us, and must not end us.
 }
 
@@ -160,135 +187,74 @@ void Master::reap_children() {
 }
 
 void Master::on_child_ended(pid_t pid, int wait_status) {
-  if (pid == template_pid_) return on_template_ended(wait_status);
+  if (TemplateEntry* entry = templates_.find_pid(pid)) return on_template_ended(*entry, wait_status);
   if (inspector_.owns_pid(pid)) return inspector_.on_child_ended(wait_status);
+  if (upgrade_.owns_pid(pid)) return on_check_ended(wait_status);
   if (WorkerEntry* entry = workers_.find_pid(pid)) return on_worker_ended(*entry, wait_status);
   // An orphan from below (we may be PID 1), or a worker whose fork we have not been told of yet.
-  strangers_[strangers_next_++ % strangers_.size()] = {pid, wait_status};
+  strangers_.remember(pid, wait_status);
   common::log(common::LogLevel::kDebug, "reaped an orphan", {{"pid", pid}, {"end", describe_wait_status(wait_status)}});
 }
 
-void Master::on_template_ended(int wait_status) {
-  read_template_channel();
+void Master::on_template_ended(TemplateEntry& entry, int wait_status) {
+  read_template_channel(entry);
+  const std::string& app = parts_of(entry.generation).config.app_path;
   const std::string reason =
-      template_last_words_ ? template_last_words_->text
-      : template_phase_ == TemplatePhase::kLoading
-          ? "the process was lost, " + describe_wait_status(wait_status) + ", while it loaded " + parts_.config.app_path
+      entry.last_words ? entry.last_words->text
+      : entry.phase == TemplatePhase::kLoading
+          ? "the process was lost, " + describe_wait_status(wait_status) + ", while it loaded " + app
           : "the template " + describe_wait_status(wait_status);
-  template_pid_ = 0;
-  if (template_channel_) poller_.forget(template_channel_.fd());
-  template_channel_ = common::Channel();
-  feed(event::TemplateLost{.phase = template_phase_, .reason = reason});
+  if (entry.channel) poller_.forget(entry.channel.fd());
+  const event::TemplateLost lost{.phase = entry.phase, .reason = reason, .generation = entry.generation};
+  templates_.remove(entry.generation);
+  feed(lost);
 }
 
 void Master::on_worker_ended(WorkerEntry& entry, int wait_status) {
   const WorkerId id = entry.id;
   read_worker_channel(id);
+  crashes_.on_worker_ended({.worker = id,
+                            .slot = entry.slot,
+                            .pid = entry.pid,
+                            .generation = entry.generation,
+                            .wait_status = wait_status,
+                            .memory = &entry.memory},
+                           common::Clock::now());
   const Ending ending = explain_exit(wait_status, entry.last_words);
   const std::uint64_t requests = workers_.gauges(entry).requests.load(std::memory_order_relaxed);
   feed(event::WorkerExited{.worker = id, .cause = ending.cause, .requests_served = requests, .reason = ending.reason});
   forget(id);
 }
 
-// ---- channels
-
-void Master::read_template_channel() {
-  while (template_channel_) {
-    auto received = template_channel_.receive(common::Channel::Wait::kNo);
-    if (received && std::holds_alternative<common::ChannelEmpty>(*received)) return;
-    if (auto* message = received ? std::get_if<common::Received>(&*received) : nullptr) {
-      on_template_message(message->message);
-      continue;
-    }
-    if (!received) {
-      common::log(common::LogLevel::kError, "killing the template: " + received.error().message);
-      stop_template(SIGKILL);  // it would take a closed channel for our death, and remove our socket files
-    }
-    // Its end is told by waitpid; until then there is nothing more to hear.
-    poller_.forget(template_channel_.fd());
-    template_channel_ = common::Channel();
-  }
-}
-
-void Master::on_template_message(const common::Message& message) {
-  switch (message.type) {
-    case common::MessageType::kLoaded:
-      template_phase_ = TemplatePhase::kLoaded;
-      common::log(common::LogLevel::kInfo, "application loaded",
-                  {{"name", message.text_view()}, {"pid", template_pid_}, {"generation", generation_}});
-      return feed(event::TemplateReady{});
-    case common::MessageType::kFailed: template_last_words_ = last_words_of(message); return;
-    case common::MessageType::kForked: return on_forked(message);
-    case common::MessageType::kForkFailed:
-      feed(event::SpawnFailed{message.worker, "fork: " + common::errno_text(message.errnum)});
-      return forget(message.worker);
-    case common::MessageType::kForkWorker:
-    case common::MessageType::kStartWorker:
-    case common::MessageType::kReady:
-    case common::MessageType::kOwnSlot:
-    case common::MessageType::kLimits:
-    case common::MessageType::kAsked:
-    case common::MessageType::kDrain: return;  // not a template's to say
-  }
-}
-
-void Master::on_forked(const common::Message& message) {
-  WorkerEntry* entry = workers_.find(message.worker);
-  if (entry == nullptr) return;
-  entry->pid = message.pid;
-  // Not before now: the process between has been waited for, so the worker finds us as its parent.
-  common::Message start;
-  start.type = common::MessageType::kStartWorker;
-  start.worker = entry->id;
-  const auto sent = entry->channel.send(start, parts_.listeners.sockets_of(entry->slot));
-  if (!sent) {
-    common::log(common::LogLevel::kWarn, "cannot hand the sockets to a worker: " + sent.error().message,
-                {{"slot", entry->slot}, {"pid", entry->pid}});
-  }
-  feed(event::Spawned{message.worker, message.pid});
-  for (auto& [pid, wait_status] : strangers_) {
-    if (pid != message.pid) continue;
-    pid = 0;
-    if (WorkerEntry* ended = workers_.find(message.worker)) return on_worker_ended(*ended, wait_status);
-  }
-  // Without its sockets it would wait until workers.start_timeout. Not reaped yet, so the pid is its own.
-  if (!sent && workers_.find(message.worker) != nullptr) kill(message.pid, SIGKILL);
-}
-
-void Master::read_worker_channel(WorkerId id) {
-  while (WorkerEntry* entry = workers_.find(id)) {
-    if (!entry->channel) return;
-    auto received = entry->channel.receive(common::Channel::Wait::kNo);
-    if (received && std::holds_alternative<common::ChannelEmpty>(*received)) return;
-    auto* message = received ? std::get_if<common::Received>(&*received) : nullptr;
-    if (message == nullptr) {
-      if (!received) {
-        common::log(common::LogLevel::kError,
-                    "a worker's channel is broken, it has to leave: " + received.error().message,
-                    {{"slot", entry->slot}, {"pid", entry->pid}});
-      }
-      poller_.forget(entry->channel.fd());
-      entry->channel = common::Channel();
-      return;
-    }
-    if (message->message.type == common::MessageType::kAsked) desk_.on_asked(id);
-    if (message->message.type == common::MessageType::kFailed) entry->last_words = last_words_of(message->message);
-    if (message->message.type == common::MessageType::kReady) {
-      entry->progress = WorkerEntry::Progress::kReady;
-      common::log(common::LogLevel::kInfo, "worker ready", {{"slot", entry->slot}, {"pid", entry->pid}});
-      const SlotIndex slot = entry->slot;
-      feed(event::WorkerReady{id, entry->pid});
-      tell_owner(slot);
-    }
-  }
-}
-
 // ---- samples
 
 void Master::sample_workers(common::TimePoint now) {
   const std::vector<WorkerView> views = supervision_.workers();
-  for (Finding& finding : sampler_.look(views, template_pid_, now)) act_on(std::move(finding));
-  parts_.listeners.steer(sampler_.able_slots(views, supervision_.open_slots(), now));
+  const TemplateEntry* serving = templates_.find(supervision_.generation());
+  const pid_t template_pid = serving == nullptr ? 0 : serving->pid;
+  for (Finding& finding : sampler_.look(views, template_pid, now)) act_on(std::move(finding));
+  follow_load(views, now);
+  steer(views, now);
+}
+
+void Master::follow_load(const std::vector<WorkerView>& views, common::TimePoint now) {
+  const std::uint32_t wanted = supervision_.workers_wanted();
+  const bool is_calm = supervision_.phase() == Phase::kServing && !supervision_.rollout();
+  const auto decision = follower_.look(sampler_.load_readings(views, parts_.listeners, now), wanted,
+                                       is_calm ? movement_of(views, wanted) : Movement::kUnderWay);
+  if (!decision) return;
+  common::log(common::LogLevel::kInfo, "scaling: " + decision->reason);
+  feed(event::ScaleAsked{decision->workers});
+}
+
+// During a reload a slot's worker accepts on the addresses of its generation only.
+void Master::steer(const std::vector<WorkerView>& views, common::TimePoint now) {
+  std::vector<AddressSet> served(supervision_.open_slots(), AddressSet::kCurrent);
+  for (const WorkerView& view : views) {
+    if (view.state == VisibleState::kReady && view.slot < served.size())
+      served[view.slot] = addresses_of(view.generation);
+  }
+  parts_.listeners.steer(sampler_.able_slots(views, supervision_.open_slots(), now), served);
 }
 
 // ---- orders
@@ -299,9 +265,14 @@ Json Master::status(common::TimePoint now) const {
                         .listeners = parts_.listeners,
                         .close_wait = sampler_.close_wait(),
                         .recycles = reports_.to_json(),
+                        .crashes = crashes_.to_json(),
                         .open_files = parts_.open_files,
-                        .budget = parts_.budget,
-                        .generation = generation_,
+                        .budget = active_.budget,
+                        .reload = reload_.to_json(),
+                        .upgrade = upgrade_.to_json(),
+                        .generation = supervision_.generation(),
+                        .workers_min = active_.config.workers.count,
+                        .workers_max = active_.config.workers.count_max.value_or(active_.config.workers.count),
                         .started_at = started_at_},
                        now);
 }
@@ -315,9 +286,19 @@ bool Master::recycle(SlotIndex slot) {
   return false;
 }
 
-void Master::scale(std::uint32_t workers) { feed(event::ScaleAsked{workers}); }
+std::uint32_t Master::scale(std::uint32_t workers) {
+  const std::uint32_t within = follower_.clamp(workers);
+  feed(event::ScaleAsked{within});
+  return within;
+}
 
 void Master::stop(StopKind kind) {
+  const common::Duration delay = active_.config.stop.delay;
+  if (kind == StopKind::kGraceful && delay > common::Duration::zero() && supervision_.phase() == Phase::kServing) {
+    common::log(common::LogLevel::kInfo, "stopping after stop.delay, serving on until then",
+                {{"delay_ms", common::ceil_milliseconds(delay)}});
+    return feed(event::StopAsked{kind});
+  }
   common::log(common::LogLevel::kInfo, kind == StopKind::kGraceful ? "stopping: workers drain" : "stopping at once");
   feed(event::StopAsked{kind});
 }

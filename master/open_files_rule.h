@@ -31,7 +31,7 @@ struct OpenFilesPlan {
 OpenFilesPlan decide_open_files(const OpenFilesFacts& facts);
 
 // The reason why `workers` on `addresses` cannot be run under `soft`; nullopt = they can. The master holds a socket per
-// worker and address, and for each worker its channel and, while it starts, a second one.
+// worker and address, and for each worker its channel and its memory.
 std::optional<std::string> refuse_open_files(std::uint64_t soft, std::uint64_t workers, std::uint64_t addresses);
 
 struct ConnectionFacts {

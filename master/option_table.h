@@ -24,18 +24,22 @@ struct KeyOption {
 inline constexpr std::string_view kBindKey = "listen.bind";        // the only option that may be repeated
 inline constexpr std::string_view kControlKey = "control.socket";  // the only one that clients share
 
-inline constexpr std::array<KeyOption, 9> kKeyOptions = {{
-    {"-w,--workers", "--workers", "N|auto", "workers.count", "Serving",
-     "worker processes; auto = usable CPUs (affinity and cgroup quota)", common::Syntax::kToml},
+inline constexpr std::array<KeyOption, 10> kKeyOptions = {{
+    {"-w,--workers", "--workers", "N|auto|MIN:MAX", "workers.count", "Serving",
+     "worker processes; auto = usable CPUs (affinity, cgroup); MIN:MAX = as needed", common::Syntax::kToml},
     {"-b,--bind", "--bind", "ADDR", kBindKey, "Serving",
      "HOST:PORT, [V6]:PORT, :PORT, unix:/path or unix:@name; repeatable", common::Syntax::kText},
+    {"--stop-delay", "--stop-delay", "TIME", "stop.delay", "Serving",
+     "a graceful stop goes on serving so long, already not ready", common::Syntax::kText},
     {"--control", "--control", "PATH", kControlKey, "Control", "the control socket", common::Syntax::kText},
     {"--log-level", "--log-level", "LEVEL", "log.level", "Logging", "trace, debug, info, warn or error",
      common::Syntax::kText},
     {"--log-format", "--log-format", "FORMAT", "log.format", "Logging", "text or json", common::Syntax::kText},
     {"--access-log", "--access-log", "FORM", "log.access", "Logging", "off, combined or json", common::Syntax::kText},
-    {"--user", "--user", "NAME", "security.user", "", "", common::Syntax::kText, OptionState::kLater},
-    {"--group", "--group", "NAME", "security.group", "", "", common::Syntax::kText, OptionState::kLater},
+    {"--user", "--user", "NAME", "security.user", "Security", "run the application as this user",
+     common::Syntax::kText},
+    {"--group", "--group", "NAME", "security.group", "Security", "and this group, instead of the user's own",
+     common::Syntax::kText},
     {"--admin", "--admin", "ADDR", "admin.bind", "", "", common::Syntax::kText, OptionState::kLater},
 }};
 

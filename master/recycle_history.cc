@@ -110,6 +110,9 @@ Json RecycleHistory::to_json() const {
                     {"stack", entry.stack},
                     {"left_open", entry.left_open ? Json(*entry.left_open) : Json(nullptr)}});
   }
+  for (const Json& earlier : earlier_) {
+    if (list.size() < kEntriesMax) list.push_back(earlier);
+  }
   return list;
 }
 

@@ -44,6 +44,9 @@ class RecycleHistory {
   void attach(WorkerId worker, const common::Json& report);
   void complete(WorkerId worker, std::uint64_t left_open);  // descriptors the application had not closed at the end
 
+  // What to_json() of another one said: older than all that begins here.
+  void resume(common::Json earlier) { earlier_ = std::move(earlier); }
+
   // Newest first: [{"at": "2026-11-21T07:30:00Z", "slot", "pid", "generation", "reason", "measured", "limit",
   //   "groups": [...] or null as long as there is no report, "spinning", "stack", "left_open": number or null}]
   common::Json to_json() const;
@@ -59,6 +62,7 @@ class RecycleHistory {
   Entry* find(WorkerId worker);
 
   std::deque<Entry> entries_;  // newest first
+  common::Json earlier_ = common::Json::array();
 };
 
 inline constexpr std::size_t kLeakTextMax = 3000;  // bytes in a log line, which has PIPE_BUF (4096) for all of it

@@ -6,9 +6,9 @@
 
 namespace master {
 
-enum class RecycleReason { kFdsLeaked, kFdsUsed, kCloseWait, kRequests, kAge, kRss, kHang, kSpin, kManual };
+enum class RecycleReason { kFdsLeaked, kFdsUsed, kCloseWait, kRequests, kAge, kRss, kHang, kSpin, kManual, kReload };
 
-inline constexpr std::size_t kRecycleReasons = 9;
+inline constexpr std::size_t kRecycleReasons = 10;
 
 constexpr std::size_t index_of(RecycleReason reason) { return static_cast<std::size_t>(reason); }
 
@@ -23,10 +23,11 @@ constexpr std::string_view name_of(RecycleReason reason) {
     case RecycleReason::kHang: return "hang";
     case RecycleReason::kSpin: return "spin";
     case RecycleReason::kManual: return "manual";
+    case RecycleReason::kReload: return "reload";
   }
   return "";
 }
 
-static_assert(index_of(RecycleReason::kManual) + 1 == kRecycleReasons);
+static_assert(index_of(RecycleReason::kReload) + 1 == kRecycleReasons);
 
 }  // namespace master

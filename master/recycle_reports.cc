@@ -38,7 +38,7 @@ std::string innermost(const common::Json& report) {
 }  // namespace
 
 std::vector<InspectionOrder> inspection_orders(const WorkerTable& workers, const std::vector<WorkerId>& wanted,
-                                               std::uint32_t generation, const std::vector<std::uint64_t>& stack) {
+                                               const std::vector<std::uint64_t>& stack) {
   std::vector<InspectionOrder> orders;
   for (const WorkerId id : wanted) {
     const WorkerEntry* entry = workers.find(id);
@@ -46,7 +46,7 @@ std::vector<InspectionOrder> inspection_orders(const WorkerTable& workers, const
     const common::WorkerGauges& gauges = workers.gauges(*entry);
     orders.push_back({.pid = entry->pid,
                       .slot = entry->slot,
-                      .generation = generation,
+                      .generation = entry->generation,
                       .ledger = entry->memory.ledger(),
                       .owned = gauges.owned_fds.load(std::memory_order_relaxed),
                       .baseline = gauges.baseline_fds.load(std::memory_order_relaxed),
@@ -56,7 +56,7 @@ std::vector<InspectionOrder> inspection_orders(const WorkerTable& workers, const
   return orders;
 }
 
-void RecycleReports::begin(WorkerId worker, RecycleReason reason, std::uint32_t generation, common::TimePoint now) {
+void RecycleReports::begin(WorkerId worker, RecycleReason reason, common::TimePoint now) {
   const WorkerEntry* entry = workers_.find(worker);
   if (entry == nullptr) return;
   const auto decision = decisions_.find(worker);
@@ -65,7 +65,7 @@ void RecycleReports::begin(WorkerId worker, RecycleReason reason, std::uint32_t 
                   .worker = worker,
                   .slot = entry->slot,
                   .pid = entry->pid,
-                  .generation = generation,
+                  .generation = entry->generation,
                   .reason = reason,
                   .measured = decided ? decision->second.measured : 0,
                   .limit = decided ? std::ceil(decision->second.limit) : 0});
@@ -78,26 +78,25 @@ void RecycleReports::begin(WorkerId worker, RecycleReason reason, std::uint32_t 
     // Whatever comes of it, the report follows: an answer that never comes just has no stack.
     const auto asked = desk_.ask(
         worker, entry->pid, entry->memory.ask(), common::Ask::kStack, -1,
-        [this, worker, generation](const common::Result<AskAnswer>& answer) {
-          submit(worker, generation, answer ? answer->frames : std::vector<std::uint64_t>{});
+        [this, worker](const common::Result<AskAnswer>& answer) {
+          submit(worker, answer ? answer->frames : std::vector<std::uint64_t>{});
         },
         now);
     if (asked) return;
   }
-  submit(worker, generation, {});
+  submit(worker, {});
 }
 
-void RecycleReports::report(WorkerId worker, std::uint32_t generation) {
+void RecycleReports::report(WorkerId worker) {
   under_way_.insert(worker);
-  submit(worker, generation, {});
+  submit(worker, {});
 }
 
-void RecycleReports::submit(WorkerId worker, std::uint32_t generation, std::vector<std::uint64_t> stack) {
-  const auto submitted =
-      inspector_.submit([this, worker, generation,
-                         stack = std::move(stack)] { return inspection_orders(workers_, {worker}, generation, stack); },
-                        Inspector::Listing::kGroups,
-                        [this, worker](const common::Result<common::Json>& reports) { on_report(worker, reports); });
+void RecycleReports::submit(WorkerId worker, std::vector<std::uint64_t> stack) {
+  const auto submitted = inspector_.submit(
+      [this, worker, stack = std::move(stack)] { return inspection_orders(workers_, {worker}, stack); },
+      Inspector::Listing::kGroups,
+      [this, worker](const common::Result<common::Json>& reports) { on_report(worker, reports); });
   if (!submitted) on_report(worker, std::unexpected(submitted.error()));
 }
 

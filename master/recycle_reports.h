@@ -26,7 +26,7 @@ namespace master {
 
 // What an inspection has to know of a worker; nothing if the worker has ended or is not forked yet.
 std::vector<InspectionOrder> inspection_orders(const WorkerTable& workers, const std::vector<WorkerId>& wanted,
-                                               std::uint32_t generation, const std::vector<std::uint64_t>& stack = {});
+                                               const std::vector<std::uint64_t>& stack = {});
 
 class RecycleReports {
  public:
@@ -39,9 +39,9 @@ class RecycleReports {
   // The numbers that made the policy decide; kept until begin() or the end of the worker.
   void remember(WorkerId worker, const RecycleDecision& decision) { decisions_.insert_or_assign(worker, decision); }
   // A replacement of `worker` is queued.
-  void begin(WorkerId worker, RecycleReason reason, std::uint32_t generation, common::TimePoint now);
+  void begin(WorkerId worker, RecycleReason reason, common::TimePoint now);
   // It is not to be replaced, but something is wrong with it: only the log tells.
-  void report(WorkerId worker, std::uint32_t generation);
+  void report(WorkerId worker);
   // `worker` is to drain: now; or, if its report is under way, after it, but at the latest after `patience`.
   void drain(WorkerId worker, common::Duration patience, common::TimePoint now);
   std::optional<common::TimePoint> next_deadline() const;
@@ -52,9 +52,10 @@ class RecycleReports {
   void on_worker_ended(WorkerId worker, std::uint32_t left_open);
 
   common::Json to_json() const { return history_.to_json(); }
+  void resume(common::Json earlier) { history_.resume(std::move(earlier)); }  // what to_json() said elsewhere
 
  private:
-  void submit(WorkerId worker, std::uint32_t generation, std::vector<std::uint64_t> stack);
+  void submit(WorkerId worker, std::vector<std::uint64_t> stack);
   void on_report(WorkerId worker, const common::Result<common::Json>& reports);
   void tell(WorkerId worker, const common::Json& report) const;
 

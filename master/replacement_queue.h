@@ -19,7 +19,8 @@ class ReplacementQueue {
   enum class Pushed { kQueued, kAlreadyThere };
 
   // At least one may be under way, whatever `under_way_max` says: a queue that never moves helps nobody.
-  explicit ReplacementQueue(std::uint32_t under_way_max) : under_way_max_(under_way_max == 0 ? 1 : under_way_max) {}
+  explicit ReplacementQueue(std::uint32_t under_way_max) { limit(under_way_max); }
+  void limit(std::uint32_t under_way_max) { under_way_max_ = under_way_max == 0 ? 1 : under_way_max; }
 
   // The first reason wins: it is the one that is counted and logged.
   Pushed push(SlotIndex slot, RecycleReason reason);
@@ -43,7 +44,7 @@ class ReplacementQueue {
     RecycleReason reason = RecycleReason::kManual;
   };
 
-  std::uint32_t under_way_max_;
+  std::uint32_t under_way_max_ = 1;
   std::deque<Entry> waiting_;
   std::map<SlotIndex, RecycleReason> under_way_;
 };

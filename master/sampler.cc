@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "master/accept_queue.h"
 #include "master/socket_diag.h"
 #include "master/trace_policy.h"
 
@@ -28,6 +29,11 @@ Sampler::Sampler(const common::Config& config, const OpenFilesPlan& open_files, 
       rules_{
           .recycle = config.recycle, .hang_timeout = config.workers.hang_timeout, .open_files_soft = open_files.soft},
       close_wait_(list_close_wait) {}
+
+void Sampler::follow(const common::Config& config) {
+  rules_.recycle = config.recycle;
+  rules_.hang_timeout = config.workers.hang_timeout;
+}
 
 std::vector<Finding> Sampler::look(std::span<const WorkerView> views, pid_t template_pid, common::TimePoint now) {
   look_at_close_wait(template_pid, now);
@@ -159,6 +165,28 @@ void Sampler::measure_one_pss(common::TimePoint now) {
   if (next->second.pid <= 0 || workers_.is_stuck(next->second, now)) return;
   next->second.pss_bytes = read_pss(next->second.pid);
   pss_not_before_ = now + 100 * (common::Clock::now() - now);
+}
+
+std::vector<LoadReading> Sampler::load_readings(std::span<const WorkerView> views, const Listeners& listeners,
+                                                common::TimePoint now) const {
+  std::vector<LoadReading> readings;
+  for (const WorkerView& view : views) {
+    const WorkerEntry* entry = view.state == VisibleState::kReady ? workers_.find(view.worker) : nullptr;
+    if (entry == nullptr) continue;
+    const common::WorkerGauges& gauges = workers_.gauges(*entry);
+    std::uint64_t busy_ns = gauges.busy_ns.load(std::memory_order_acquire);  // before busy_since_ns: see WorkerGauges
+    const std::uint64_t busy_since_ns = gauges.busy_since_ns.load(std::memory_order_relaxed);
+    const std::uint64_t now_ns = common::nanoseconds_of(now);
+    if (busy_since_ns != 0 && busy_since_ns < now_ns) busy_ns += now_ns - busy_since_ns;
+    readings.push_back({.worker = view.worker,
+                        .at = now,
+                        .busy_ns = busy_ns,
+                        .main_cpu_ns = entry->sample.main_cpu_ns,
+                        .accepted = gauges.accepted.load(std::memory_order_relaxed),
+                        .queued = queued_on(listeners.sockets_of(view.slot)),
+                        .accepting = static_cast<common::Accepting>(gauges.accepting.load(std::memory_order_relaxed))});
+  }
+  return readings;
 }
 
 std::vector<bool> Sampler::able_slots(std::span<const WorkerView> views, std::uint32_t slots,

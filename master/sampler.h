@@ -14,6 +14,8 @@
 #include "common/clock.h"
 #include "common/config.h"
 #include "master/close_wait_watch.h"
+#include "master/listeners.h"
+#include "master/load_meter.h"
 #include "master/open_files_rule.h"
 #include "master/recycle_policy.h"
 #include "master/worker_table.h"
@@ -41,10 +43,17 @@ class Sampler {
   // OWNERSHIP: the references outlive it.
   Sampler(const common::Config& config, const OpenFilesPlan& open_files, WorkerTable& workers);
 
+  // The configuration it refers to has changed.
+  void follow(const common::Config& config);
+
   std::vector<Finding> look(std::span<const WorkerView> views, pid_t template_pid, common::TimePoint now);
 
   // able[slot] = its worker takes new connections, as far as it says.
   std::vector<bool> able_slots(std::span<const WorkerView> views, std::uint32_t slots, common::TimePoint now) const;
+
+  // Of every serving worker; after look(), which measures their CPU time.
+  std::vector<LoadReading> load_readings(std::span<const WorkerView> views, const Listeners& listeners,
+                                         common::TimePoint now) const;
 
   const CloseWaitWatch& close_wait() const { return close_wait_; }
 

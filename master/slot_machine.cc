@@ -20,6 +20,7 @@ Move from_vacant(SlotEvent event) {
     case SlotEvent::kAwaitedReady:
     case SlotEvent::kAwaitedFailed:
     case SlotEvent::kAwaitedUnforked:
+    case SlotEvent::kAwaitedWithdrawn:
     case SlotEvent::kServingLost:
     case SlotEvent::kServingFailed: return kImpossible;  // no worker, no wish for one
   }
@@ -36,6 +37,7 @@ Move from_waiting(SlotEvent event) {
     case SlotEvent::kAwaitedReady:
     case SlotEvent::kAwaitedFailed:
     case SlotEvent::kAwaitedUnforked:
+    case SlotEvent::kAwaitedWithdrawn:
     case SlotEvent::kServingLost:
     case SlotEvent::kServingFailed: return kImpossible;  // no worker yet
   }
@@ -49,6 +51,7 @@ Move from_starting(SlotEvent event) {
     case SlotEvent::kAwaitedReady: return to(SlotState::kReady, kPromote);
     case SlotEvent::kAwaitedFailed: return to(SlotState::kBackoff, kBackOff);
     case SlotEvent::kAwaitedUnforked: return to(SlotState::kWaiting, kRestart);  // the template's fault, not a failure
+    case SlotEvent::kAwaitedWithdrawn: return to(SlotState::kWaiting, kWithdraw);
     case SlotEvent::kForkable:
     case SlotEvent::kRetryDue:
     case SlotEvent::kReplace:
@@ -69,7 +72,8 @@ Move from_ready(SlotEvent event) {
     case SlotEvent::kRetryDue:
     case SlotEvent::kAwaitedReady:
     case SlotEvent::kAwaitedFailed:
-    case SlotEvent::kAwaitedUnforked: return kImpossible;  // nobody is awaited
+    case SlotEvent::kAwaitedUnforked:
+    case SlotEvent::kAwaitedWithdrawn: return kImpossible;  // nobody is awaited
   }
   return kImpossible;
 }
@@ -81,6 +85,7 @@ Move from_replacing(SlotEvent event) {
     case SlotEvent::kAwaitedReady: return to(SlotState::kReady, kHandOver);
     case SlotEvent::kAwaitedFailed: return to(SlotState::kReady, kAbandon);
     case SlotEvent::kAwaitedUnforked: return to(SlotState::kReady, kPostpone);
+    case SlotEvent::kAwaitedWithdrawn: return to(SlotState::kReady, kWithdraw);
     case SlotEvent::kServingLost:
     case SlotEvent::kServingFailed: return to(SlotState::kStarting, kSucceed);  // no back-off: one is on its way
     case SlotEvent::kForkable:
@@ -100,6 +105,7 @@ Move from_backoff(SlotEvent event) {
     case SlotEvent::kAwaitedReady:
     case SlotEvent::kAwaitedFailed:
     case SlotEvent::kAwaitedUnforked:
+    case SlotEvent::kAwaitedWithdrawn:
     case SlotEvent::kServingLost:
     case SlotEvent::kServingFailed: return kImpossible;  // no worker
   }

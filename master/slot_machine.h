@@ -35,6 +35,7 @@ enum class SlotEvent {
   kAwaitedReady,  //
   kAwaitedFailed,  // died, was not ready in time, or could not be forked
   kAwaitedUnforked,  // the template went away before it had forked it
+  kAwaitedWithdrawn,  // its generation is not wanted any more
   kServingLost,  // died healthy
   kServingFailed,  // died too young
 };
@@ -48,6 +49,7 @@ enum class SlotEffect {
   kBackOff,  // nobody serves: ask again later
   kAbandon,  // the replacement failed: the serving one stays
   kPostpone,  // the replacement could not begin: it keeps its place
+  kWithdraw,  // the awaited one leaves
   kSucceed,  // the serving one is gone: its successor is now simply the one waited for
   kLeave,  // serving and awaited leave
 };

@@ -1,11 +1,8 @@
 // StatusReport: assembling of the JSON.
 #include "master/status_report.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include "common/inherited_fds.h"
+#include "master/accept_queue.h"
 #include "master/process_sample.h"
 
 namespace master {
@@ -15,21 +12,10 @@ using common::Json;
 
 double seconds(common::Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
-// Connections the kernel has completed and nobody has accepted: for a listener TCP_INFO says so in tcpi_unacked
-// (tcp_get_info() in net/ipv4/tcp.c, since Linux 2.6.24).
-std::uint64_t queued_on(const std::vector<int>& sockets) {
-  std::uint64_t queued = 0;
-  for (const int socket : sockets) {
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) queued += info.tcpi_unacked;
-  }
-  return queued;
-}
-
 std::string_view accepting_name(std::uint32_t gauge) {
   if (gauge == static_cast<std::uint32_t>(common::Accepting::kFull)) return "full";
   if (gauge == static_cast<std::uint32_t>(common::Accepting::kStarving)) return "starving";
+  if (gauge == static_cast<std::uint32_t>(common::Accepting::kNoMore)) return "no";
   return "yes";
 }
 
@@ -75,7 +61,7 @@ Json report_workers(const StatusSources& sources, common::TimePoint now) {
     Json line;
     line["slot"] = view.slot;
     line["pid"] = view.pid;
-    line["generation"] = sources.generation;
+    line["generation"] = view.generation;
     line["state"] = name_of(view.state);
     line["age_s"] = view.asked_at ? seconds(now - *view.asked_at) : 0.0;
     line["queued"] = queued_on(sources.listeners.sockets_of(view.slot));
@@ -95,9 +81,12 @@ Json report_status(const StatusSources& sources, common::TimePoint now) {
   report["master"] = {{"pid", getpid()},
                       {"uptime_s", seconds(now - sources.started_at)},
                       {"generation", sources.generation},
+                      {"state", name_of(sources.supervision.phase())},
                       {"open_files", {{"soft", sources.open_files.soft}, {"hard", sources.open_files.hard}}},
                       {"fds", common::open_descriptors().size()},
                       {"workers", sources.supervision.workers_wanted()},
+                      {"workers_min", sources.workers_min},
+                      {"workers_max", sources.workers_max},
                       {"connections_max", sources.budget.connections},
                       {"budget",
                        {{"open_files", sources.budget.open_files_soft},
@@ -115,8 +104,10 @@ Json report_status(const StatusSources& sources, common::TimePoint now) {
     report["recycled"][std::string(name_of(static_cast<RecycleReason>(i)))] = counters.recycled[i];
   }
   report["recycles"] = sources.recycles;
+  report["crashes"] = sources.crashes;
   report["restarts"] = {{"crashed", counters.restarts_crashed}, {"killed", counters.restarts_killed}};
-  report["reload"] = {{"state", "ok"}, {"last_error", nullptr}};
+  report["reload"] = sources.reload;
+  report["upgrade"] = sources.upgrade;
   return report;
 }
 

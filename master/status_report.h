@@ -19,9 +19,14 @@ struct StatusSources {
   const Listeners& listeners;
   const CloseWaitWatch& close_wait;
   common::Json recycles;  // RecycleReports::to_json()
+  common::Json crashes;   // CrashReports::to_json()
   OpenFilesPlan open_files;
   ConnectionBudget budget;
-  std::uint32_t generation;
+  common::Json reload;    // ReloadDesk::to_json()
+  common::Json upgrade;   // UpgradeDesk::to_json()
+  Generation generation;
+  std::uint32_t workers_min;  // the range in which the number follows the load; the same twice if it does not
+  std::uint32_t workers_max;
   common::TimePoint started_at;
 };
 

@@ -46,6 +46,17 @@ std::vector<sock_filter> steering_program(const std::vector<bool>& able) {
   return program;
 }
 
+std::vector<sock_filter> no_new_connections_program() {
+  // RFC 9293, 3.1: a filter of a TCP socket sees the packet from the TCP header on.
+  constexpr std::uint32_t kFlagsOffset = 13;
+  constexpr std::uint32_t kSyn = 0x02;
+  constexpr std::uint32_t kAck = 0x10;
+  sock_filter is_opening = instruction(BPF_JMP | BPF_JEQ | BPF_K, kSyn);
+  is_opening.jf = 1;
+  return {instruction(BPF_LD | BPF_B | BPF_ABS, kFlagsOffset), instruction(BPF_ALU | BPF_AND | BPF_K, kSyn | kAck),
+          is_opening, instruction(BPF_RET | BPF_K, 0), instruction(BPF_RET | BPF_K, UINT32_MAX)};
+}
+
 std::vector<sock_filter> no_choice_program() { return {instruction(BPF_RET | BPF_K, UINT32_MAX)}; }
 
 }  // namespace master

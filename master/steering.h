@@ -24,6 +24,11 @@ constexpr std::size_t steering_instructions_max(std::size_t slots) { return 2 + 
 // And a client whose SYN met a full queue is not sent to the same queue again and again.
 std::vector<sock_filter> steering_program(const std::vector<bool>& able);
 
+// Another kind of program, for SO_ATTACH_FILTER on one listening socket: it drops what opens a connection and lets all
+// else pass, so that a handshake that has begun still ends. A client whose SYN was dropped sends it again after a
+// second (TCP_TIMEOUT_INIT) and gets whoever listens then. What is accepted inherits it, where it is of no use.
+std::vector<sock_filter> no_new_connections_program();
+
 // The program that makes no choice: an index out of range, for which the kernel falls back to its hash.
 std::vector<sock_filter> no_choice_program();
 

@@ -2,7 +2,7 @@
 #include "master/supervision.h"
 
 #include <algorithm>
-#include <csignal>
+#include <ranges>
 #include <utility>
 #include <variant>
 
@@ -16,6 +16,7 @@ Leave leave_in(Phase phase) {
     case Phase::kIdle:
     case Phase::kStartUp:
     case Phase::kServing:
+    case Phase::kStopDelayed:
     case Phase::kStopGraceful: return Leave::kDrain;
     case Phase::kStopQuick: return Leave::kClose;
     case Phase::kStopImmediate:
@@ -39,6 +40,7 @@ Phase decide_stop(Phase phase, StopKind kind) {
     case Phase::kIdle:
     case Phase::kStartUp:
     case Phase::kServing:
+    case Phase::kStopDelayed:
     case Phase::kStopGraceful: return wished(kind);
     case Phase::kStopQuick: return kind == StopKind::kGraceful ? Phase::kStopQuick : Phase::kStopImmediate;
     case Phase::kStopImmediate:
@@ -58,11 +60,14 @@ std::string crash_loop_text(const common::RestartSettings& restart) {
          "s (restart.failures_max); the last time: ";
 }
 
+bool is_gone(const TemplateKeeper& keeper) { return keeper.state() == TemplateState::kGone; }
+
 }  // namespace
 
 Supervision::Supervision(const SupervisionSettings& settings)
-    : settings_(settings), template_restart_(settings_.restart), fleet_(settings_.workers, settings_.restart) {
+    : settings_(settings), fleet_(settings_.workers, settings_.restart) {
   CHECK(settings_.workers.count >= 1 && settings_.workers.count <= common::kWorkersMax);
+  templates_.try_emplace(kFirstGeneration, kFirstGeneration, settings_.restart);
 }
 
 Actions Supervision::step(const Event& event, common::TimePoint now) {
@@ -77,13 +82,9 @@ void Supervision::step(const Event& event, common::TimePoint now, Actions& actio
   Turn turn{.now = now, .actions = actions, .leave = leave_in(phase_)};
   std::visit([&](const auto& it) { on(it, turn); }, event);
   fleet_.expire(turn);
-  if (template_deadline_ && *template_deadline_ <= now) apply(TemplateEvent::kDeadline, turn);
-  if (turn.template_silent_about) {
-    turn.act(action::Note{.kind = NoteKind::kTemplateSilent,
-                          .slot = turn.template_silent_about->slot,
-                          .worker = turn.template_silent_about->id});
-    apply(TemplateEvent::kUnresponsive, turn);
-  }
+  expire_templates(turn);
+  expire_load(turn);
+  if (stop_at_ && *stop_at_ <= now) stop(Phase::kStopGraceful, turn);
   const std::vector<Failure> failures = std::exchange(turn.failures, {});
   for (const Failure& failure : failures) judge(failure, turn);
   settle(turn);
@@ -91,33 +92,48 @@ void Supervision::step(const Event& event, common::TimePoint now, Actions& actio
 
 std::optional<common::TimePoint> Supervision::next_deadline() const {
   if (phase_ == Phase::kFinished) return std::nullopt;
-  const std::optional<common::TimePoint> fleet = fleet_.next_deadline();
-  if (!template_deadline_ || !fleet) return template_deadline_ ? template_deadline_ : fleet;
-  return std::min(*template_deadline_, *fleet);
+  std::optional<common::TimePoint> next = fleet_.next_deadline();
+  for (const auto& other : {stop_at_, load_deadline()}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
+  for (const TemplateKeeper& keeper : templates_ | std::views::values) {
+    if (keeper.deadline() && (!next || *keeper.deadline() < *next)) next = keeper.deadline();
+  }
+  return next;
 }
 
 void Supervision::on(const event::Started&, Turn& turn) {
   if (phase_ != Phase::kIdle) return;
   phase_ = Phase::kStartUp;
   fleet_.begin(settings_.workers.count, turn);
-  apply(TemplateEvent::kStart, turn);
+  keeper(fleet_.generation()).apply(TemplateEvent::kStart, turn.now, turn.actions);
 }
 
-void Supervision::on(const event::TemplateReady&, Turn& turn) { apply(TemplateEvent::kReady, turn); }
+void Supervision::on(const event::TemplateReady& ready, Turn& turn) {
+  if (!templates_.contains(ready.generation)) return;
+  TemplateKeeper& its = keeper(ready.generation);
+  const bool was_loading = its.state() == TemplateState::kLoading;  // it may say so twice
+  its.apply(TemplateEvent::kReady, turn.now, turn.actions);
+  if (was_loading) longest_load_ = std::max(longest_load_, turn.now - its.launched_at());
+  if (was_loading && rollout_ && rollout_->generation == ready.generation) {
+    fleet_.begin_rollout(ready.generation, rollout_->settings);
+  }
+}
 
 void Supervision::on(const event::TemplateLost& lost, Turn& turn) {
-  const TemplateState was = template_;
-  if (was == TemplateState::kReady && turn.now - template_ready_at_ >= kHealthyAge) template_restart_.on_success();
-  apply(TemplateEvent::kLost, turn);
-  fleet_.on_template_lost(turn);
-  if (template_ == TemplateState::kBackoff && was != TemplateState::kBackoff) judge(lost, turn);
+  if (!templates_.contains(lost.generation)) return;
+  TemplateKeeper& its = keeper(lost.generation);
+  const TemplateState was = its.state();
+  its.apply(TemplateEvent::kLost, turn.now, turn.actions);
+  fleet_.on_template_lost(lost.generation, turn);
+  if (its.state() == TemplateState::kBackoff && was != TemplateState::kBackoff) judge(lost, turn);
 }
 
 void Supervision::on(const event::Spawned& spawned, Turn&) { fleet_.on(spawned); }
 void Supervision::on(const event::SpawnFailed& failed, Turn& turn) { fleet_.on(failed, turn); }
 void Supervision::on(const event::WorkerReady& ready, Turn& turn) { fleet_.on(ready, turn); }
 void Supervision::on(const event::WorkerExited& exited, Turn& turn) { fleet_.on(exited, turn); }
-void Supervision::on(const event::SlotOpened& opened, Turn&) { fleet_.on(opened); }
+void Supervision::on(const event::SlotOpened& opened, Turn& turn) { fleet_.on(opened, turn); }
 void Supervision::on(const event::SlotOpenFailed& failed, Turn& turn) { fleet_.on(failed, turn); }
 
 void Supervision::on(const event::RecycleAsked& asked, Turn& turn) {
@@ -132,59 +148,63 @@ void Supervision::on(const event::ScaleAsked& asked, Turn& turn) {
   turn.act(action::Note{.kind = NoteKind::kScaled, .workers = fleet_.wanted()});
 }
 
+void Supervision::on(const event::ReloadAsked& asked, Turn& turn) {
+  const auto refuse = [&](std::string_view why) {
+    turn.act(action::EndReload{.generation = asked.generation, .error = std::string(why)});
+  };
+  if (rollout_) return refuse("another reload is under way");
+  if (phase_ != Phase::kServing) return refuse("the service is not ready yet, or about to stop");
+  if (templates_.contains(asked.generation)) return refuse("the generation exists already");
+  rollout_.emplace(Rollout{.generation = asked.generation,
+                           .settings = asked.settings,
+                           .loaded_by = turn.now + decide_load_patience(asked.settings.workers.start_timeout)});
+  templates_.try_emplace(asked.generation, asked.generation, asked.settings.restart);
+  keeper(asked.generation).apply(TemplateEvent::kStart, turn.now, turn.actions);
+}
+
 void Supervision::on(const event::StopAsked& asked, Turn& turn) {
+  if (phase_ == Phase::kStopDelayed && asked.kind == StopKind::kGraceful) return;  // it is coming
   const Phase next = decide_stop(phase_, asked.kind);
+  if (phase_ == Phase::kServing && next == Phase::kStopGraceful && settings_.stop_delay > common::Duration::zero()) {
+    phase_ = Phase::kStopDelayed;
+    stop_at_ = turn.now + settings_.stop_delay;
+    return;
+  }
   if (next != phase_) stop(next, turn);
 }
 
 void Supervision::on(const event::Tick&, Turn&) {}
 
-// The only writer of template_.
-void Supervision::apply(TemplateEvent template_event, Turn& turn) {
-  const std::optional<TemplateMove> move = decide_template_move(template_, template_event);
-  CHECK(move.has_value());
-  if (move->next != template_) template_deadline_.reset();
-  if (move->next == TemplateState::kReady && template_ != TemplateState::kReady) template_ready_at_ = turn.now;
-  if (move->next == TemplateState::kKilled && template_ != TemplateState::kKilled) {
-    template_deadline_ = turn.now + kKillPatience;
-  }
-  template_ = move->next;
-  switch (move->effect) {
-    case TemplateEffect::kNone: return;
-    case TemplateEffect::kLaunch: turn.act(action::StartTemplate{}); return;
-    case TemplateEffect::kTerminate:
-      template_deadline_ = turn.now + kClosePatience;
-      turn.act(action::StopTemplate{SIGTERM});
-      return;
-    case TemplateEffect::kKill: turn.act(action::StopTemplate{SIGKILL}); return;
-    case TemplateEffect::kBackOff: template_deadline_ = turn.now + template_restart_.on_failure(turn.now); return;
-  }
-}
-
 // Before the service was ready as a whole, failures count however far apart they are, and ready siblings do not
 // outweigh them: a start that cannot be completed is told to whoever waits for it. Later, one ready worker is reason
 // enough to go on trying for ever.
 void Supervision::judge(const Failure& failure, Turn& turn) {
+  if (!is_active()) return;  // a stop has begun in this very step
+  if (rollout_ && rollout_->generation == failure.generation) {
+    return refuse_rollout("the worker in slot " + std::to_string(failure.slot) + " failed: " + failure.reason, turn);
+  }
   const RestartPolicy& restart = fleet_.restart_of(failure.slot);
   const std::string slot = "slot " + std::to_string(failure.slot);
   if (phase_ == Phase::kStartUp && failure.cause == ExitCause::kFatal) {
     give_up(1, failure.reason, turn);
   } else if (phase_ == Phase::kStartUp && restart.exhausted() && !fleet_.serves(failure.slot)) {
     give_up(3, slot + start_loop_text(settings_.restart) + failure.reason, turn);
-  } else if (phase_ == Phase::kServing && restart.loops(turn.now) && fleet_.ready() == 0) {
+  } else if (phase_ != Phase::kStartUp && restart.loops(turn.now) && fleet_.ready() == 0) {
     give_up(3, "no worker is ready and " + slot + crash_loop_text(settings_.restart) + failure.reason, turn);
   }
 }
 
 void Supervision::judge(const event::TemplateLost& lost, Turn& turn) {
+  if (rollout_ && rollout_->generation == lost.generation) return refuse_rollout(lost.reason, turn);
+  const RestartPolicy& restart = keeper(lost.generation).restart();
   if (phase_ == Phase::kStartUp && lost.phase == TemplatePhase::kLoading) {
     give_up(1, lost.reason, turn);
-  } else if (phase_ == Phase::kStartUp && template_restart_.exhausted()) {
+  } else if (phase_ == Phase::kStartUp && restart.exhausted()) {
     give_up(3, "the template" + start_loop_text(settings_.restart) + lost.reason, turn);
-  } else if (phase_ == Phase::kServing && template_restart_.loops(turn.now) && fleet_.ready() == 0) {
+  } else if (phase_ != Phase::kStartUp && restart.loops(turn.now) && fleet_.ready() == 0) {
     give_up(3, "no worker is ready and the template" + crash_loop_text(settings_.restart) + lost.reason, turn);
   } else {
-    turn.act(action::Note{.kind = NoteKind::kTemplateRestart, .delay = template_restart_.delay(), .text = lost.reason});
+    turn.act(action::Note{.kind = NoteKind::kTemplateRestart, .delay = restart.delay(), .text = lost.reason});
   }
 }
 
@@ -199,8 +219,14 @@ void Supervision::give_up(int exit_code, std::string reason, Turn& turn) {
 // The template first: what it has not forked by now is not to be forked.
 void Supervision::stop(Phase phase, Turn& turn) {
   phase_ = phase;
+  stop_at_.reset();
   turn.leave = leave_in(phase);
-  apply(phase == Phase::kStopImmediate ? TemplateEvent::kKill : TemplateEvent::kStop, turn);
+  const TemplateEvent order = phase == Phase::kStopImmediate ? TemplateEvent::kKill : TemplateEvent::kStop;
+  for (TemplateKeeper& its : templates_ | std::views::values) its.apply(order, turn.now, turn.actions);
+  if (rollout_) {
+    turn.act(action::EndReload{.generation = rollout_->generation, .error = "the service stops"});
+    rollout_.reset();
+  }
   fleet_.dismiss(turn);
 }
 
@@ -208,7 +234,12 @@ void Supervision::settle(Turn& turn) {
   switch (phase_) {
     case Phase::kStartUp:
     case Phase::kServing:
-      fleet_.settle(template_ == TemplateState::kReady ? Fleet::Forking::kPossible : Fleet::Forking::kImpossible, turn);
+    case Phase::kStopDelayed:
+      settle_fleet(turn);
+      if (rollout_ && fleet_.is_rolled_out()) {
+        commit_rollout(turn);
+        settle_fleet(turn);  // the number of workers may have changed
+      }
       if (phase_ == Phase::kStartUp && fleet_.ready() == fleet_.wanted()) {
         phase_ = Phase::kServing;
         turn.act(action::ReportReady{});
@@ -217,7 +248,7 @@ void Supervision::settle(Turn& turn) {
     case Phase::kStopGraceful:
     case Phase::kStopQuick:
     case Phase::kStopImmediate:
-      if (template_ != TemplateState::kGone || !fleet_.is_gone()) return;
+      if (!std::ranges::all_of(templates_ | std::views::values, is_gone) || !fleet_.is_gone()) return;
       phase_ = Phase::kFinished;
       turn.act(action::Finish{exit_code_, exit_reason_});
       return;

@@ -2,40 +2,44 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/config.h"
 #include "master/fleet.h"
-#include "master/restart_policy.h"
 #include "master/supervision_action.h"
 #include "master/supervision_event.h"
-#include "master/template_machine.h"
+#include "master/supervision_state.h"
+#include "master/template_keeper.h"
 #include "master/worker_view.h"
 
 namespace master {
 
-//   idle --Started--> start_up --every worker ready--> serving
-//     |                  |                                |
-//     |                  +-----StopAsked, giving up-------+--> stop_graceful --> stop_quick --> stop_immediate
-//     |                                                            |               |               |
-//     +------------------------------------------------------------+---------------+---------------+--> finished
+//   idle --Started--> start_up --every worker ready--> serving --StopAsked--> stop_delayed
+//     |                  |                                |                       |  deadline
+//     |                  +-----StopAsked, giving up-------+-----------------------+--> stop_graceful
+//     |                                                                                   |
+//     |                                   finished <--+-- stop_immediate <-- stop_quick <-+
+//     +-----------------------------------------------+       (each of them, when all have gone)
 enum class Phase {
   kIdle,
-  kStartUp,        // a fatal cause or a failed load ends the program, with exit code 1
-  kServing,        // no outside fact ends the program, but for a crash loop with no worker ready (exit code 3)
-  kStopGraceful,   // workers drain
-  kStopQuick,      // workers close
+  kStartUp,  // a fatal cause or a failed load ends the program, with exit code 1
+  kServing,  // no outside fact ends the program, but for a crash loop with no worker ready (exit code 3)
+  kStopDelayed,  // serves as before, but is not ready any more for those that ask
+  kStopGraceful,  // workers drain
+  kStopQuick,  // workers close
   kStopImmediate,  // workers are killed
-  kFinished,       // nothing happens any more
+  kFinished,  // nothing happens any more
 };
 
-struct SupervisionSettings {
-  common::WorkerSettings workers;  // count is a number here: `auto` has been resolved
-  common::RestartSettings restart;
-};
+// What `status` calls them: "starting", "ready", "stopping".
+std::string_view name_of(Phase phase);
+
+SupervisionSettings settings_of(const common::Config& config);
 
 // No clock, no log, no system call: the executor tells events, does the actions in order, and calls again at
 // next_deadline(). Actions that have a result (OpenSlot, Spawn, StartTemplate) get it told by a later event, never
@@ -50,8 +54,17 @@ class Supervision {
 
   std::optional<common::TimePoint> next_deadline() const;
 
+  // What is under way that a state could not tell; "" = at rest.
+  std::string unrest() const;
+  SupervisionState state() const;  // at rest only
+  // Instead of event::Started: goes on where the Supervision of `state` stopped, with the same settings. Histories of
+  // failures begin anew, and a back-off ends.
+  void resume(const SupervisionState& state, common::TimePoint now, Actions& actions);
+
   Phase phase() const { return phase_; }
-  TemplateState template_state() const { return template_; }
+  TemplateState template_state() const { return active_template().state(); }
+  Generation generation() const { return fleet_.generation(); }
+  std::optional<Generation> rollout() const;  // that is under way
   std::uint32_t workers_wanted() const { return fleet_.wanted(); }
   std::uint32_t workers_ready() const { return fleet_.ready(); }
   std::uint32_t open_slots() const { return fleet_.open_slots(); }
@@ -60,7 +73,7 @@ class Supervision {
 
  private:
   void on(const event::Started&, Turn& turn);
-  void on(const event::TemplateReady&, Turn& turn);
+  void on(const event::TemplateReady& ready, Turn& turn);
   void on(const event::TemplateLost& lost, Turn& turn);
   void on(const event::Spawned& spawned, Turn& turn);
   void on(const event::SpawnFailed& failed, Turn& turn);
@@ -70,27 +83,44 @@ class Supervision {
   void on(const event::SlotOpenFailed& failed, Turn& turn);
   void on(const event::RecycleAsked& asked, Turn& turn);
   void on(const event::ScaleAsked& asked, Turn& turn);
+  void on(const event::ReloadAsked& asked, Turn& turn);
   void on(const event::StopAsked& asked, Turn& turn);
   void on(const event::Tick&, Turn& turn);
 
-  bool is_active() const { return phase_ == Phase::kStartUp || phase_ == Phase::kServing; }
-  void apply(TemplateEvent template_event, Turn& turn);
+  bool is_active() const {
+    return phase_ == Phase::kStartUp || phase_ == Phase::kServing || phase_ == Phase::kStopDelayed;
+  }
+  TemplateKeeper& keeper(Generation generation);  // of a generation that has one
+  const TemplateKeeper& active_template() const { return templates_.at(fleet_.generation()); }
+  void expire_templates(Turn& turn);
+  void expire_load(Turn& turn);
+  std::optional<common::TimePoint> load_deadline() const;
+  common::Duration decide_load_patience(common::Duration start_timeout) const;
+  void commit_rollout(Turn& turn);
+  void refuse_rollout(const std::string& reason, Turn& turn);
   void judge(const Failure& failure, Turn& turn);
   void judge(const event::TemplateLost& lost, Turn& turn);
   void give_up(int exit_code, std::string reason, Turn& turn);
   void stop(Phase phase, Turn& turn);
   void settle(Turn& turn);
+  void settle_fleet(Turn& turn);
 
   SupervisionSettings settings_;
   Phase phase_ = Phase::kIdle;
+  std::optional<common::TimePoint> stop_at_;  // in kStopDelayed
   int exit_code_ = 0;
   std::string exit_reason_;
 
-  TemplateState template_ = TemplateState::kAbsent;  // written by apply() alone
-  std::optional<common::TimePoint> template_deadline_;
-  common::TimePoint template_ready_at_;
-  RestartPolicy template_restart_;
+  struct Rollout {
+    Generation generation;
+    SupervisionSettings settings;
+    common::TimePoint loaded_by;
+  };
 
+  // The active one, that of the rollout, and those that are told to go but have not gone.
+  std::map<Generation, TemplateKeeper> templates_;
+  std::optional<Rollout> rollout_;
+  common::Duration longest_load_{0};
   Fleet fleet_;
 };
 

@@ -33,22 +33,33 @@ enum class NoteKind {
   kGivingUp,              // text
 };
 
+// What a worker that drains does with the connections that wait in the queue of its slot.
+enum class Queue {
+  kLeave,  // they are its successor's
+  kEmpty,  // there will be none: it accepts them all before it accepts no more
+};
+
 namespace action {
 
-struct StartTemplate {};
+struct StartTemplate {
+  Generation generation = kFirstGeneration;
+};
 // TERM first, KILL when that is not heeded. The answer is event::TemplateLost.
 struct StopTemplate {
+  Generation generation = kFirstGeneration;
   int signal = 0;
 };
 
-// Have the template fork `worker` on the sockets of `slot`.
+// Have the template of `generation` fork `worker` on the sockets of `slot`.
 struct Spawn {
   WorkerId worker = kNoWorker;
   SlotIndex slot = 0;
+  Generation generation = kFirstGeneration;
 };
 // Accept no more, finish, leave. A worker that is not forked yet finds this as the first word on its channel.
 struct Drain {
   WorkerId worker = kNoWorker;
+  Queue queue = Queue::kLeave;
 };
 // Only for workers that are known to be forked. SIGTERM = close every connection now, SIGKILL = the end.
 struct Kill {
@@ -65,12 +76,32 @@ struct Forget {
 struct OpenSlot {
   SlotIndex slot = 0;
 };
+// No new connections for the slot from now on, if the kernel can be told so: it is going to be closed.
+struct RetireSlot {
+  SlotIndex slot = 0;
+};
+// It is wanted again, before it was closed.
+struct KeepSlot {
+  SlotIndex slot = 0;
+};
+// No worker of the slot is left. What waits in its queue still has to be handed to others before.
 struct CloseSlot {
   SlotIndex slot = 0;
 };
 
 // Once: every configured worker is ready for the first time.
 struct ReportReady {};
+
+// Every slot is served by `generation`; what went with the one before it (configuration, addresses) has no user left
+// but workers that drain.
+struct CommitReload {
+  Generation generation = kFirstGeneration;
+};
+// The answer to event::ReloadAsked: after CommitReload, or with the reason why everything stays as it was.
+struct EndReload {
+  Generation generation = kFirstGeneration;
+  std::string error{};
+};
 
 // Something to log, once, and nothing to do. Which members are set stands at NoteKind.
 struct Note {
@@ -92,8 +123,8 @@ struct Finish {
 }  // namespace action
 
 using Action = std::variant<action::StartTemplate, action::StopTemplate, action::Spawn, action::Drain, action::Kill,
-                            action::Forget, action::OpenSlot, action::CloseSlot, action::ReportReady, action::Note,
-                            action::Finish>;
+                            action::Forget, action::OpenSlot, action::RetireSlot, action::KeepSlot, action::CloseSlot,
+                            action::ReportReady, action::CommitReload, action::EndReload, action::Note, action::Finish>;
 
 using Actions = std::vector<Action>;
 

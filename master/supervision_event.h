@@ -7,6 +7,8 @@
 #include <string>
 #include <variant>
 
+#include "common/clock.h"
+#include "common/config.h"
 #include "master/recycle_reason.h"
 #include "master/worker_id.h"
 
@@ -23,6 +25,12 @@ enum class ExitCause {
 
 enum class TemplatePhase { kLoading, kLoaded };
 
+struct SupervisionSettings {
+  common::WorkerSettings workers;  // count is a number here: `auto` has been resolved
+  common::RestartSettings restart;
+  common::Duration stop_delay{0};  // between a graceful stop that was asked for and its beginning
+};
+
 enum class StopKind { kGraceful, kQuick, kImmediate };
 
 // Texts are one line for the operator: "killed by SIGSEGV (core dumped)", "worker_start: no database".
@@ -31,11 +39,14 @@ namespace event {
 // The first event. The sockets of the configured slots are open: a failure to bind ends the program before.
 struct Started {};
 
-struct TemplateReady {};
+struct TemplateReady {
+  Generation generation = kFirstGeneration;
+};
 // Its process is gone, and everything it said before has been told: a worker not Spawned by now is taken as unforked.
 struct TemplateLost {
   TemplatePhase phase = TemplatePhase::kLoaded;
   std::string reason;
+  Generation generation = kFirstGeneration;
 };
 
 // The template forked it. May come after the worker's own WorkerReady.
@@ -76,6 +87,11 @@ struct RecycleAsked {
 struct ScaleAsked {
   std::uint32_t workers = 0;  // brought into 1 to kWorkersMax
 };
+// The configuration is valid and the sockets of its addresses are open. Answered by action::EndReload.
+struct ReloadAsked {
+  Generation generation = kFirstGeneration;  // higher than any before
+  SupervisionSettings settings;
+};
 struct StopAsked {
   StopKind kind = StopKind::kGraceful;
 };
@@ -88,6 +104,6 @@ struct Tick {};
 using Event =
     std::variant<event::Started, event::TemplateReady, event::TemplateLost, event::Spawned, event::SpawnFailed,
                  event::WorkerReady, event::WorkerExited, event::SlotOpened, event::SlotOpenFailed, event::RecycleAsked,
-                 event::ScaleAsked, event::StopAsked, event::Tick>;
+                 event::ScaleAsked, event::ReloadAsked, event::StopAsked, event::Tick>;
 
 }  // namespace master

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <tuple>
 #include <utility>
 
 #include "common/format.h"
@@ -53,9 +54,12 @@ std::string code_of(pid_t pid) {
 bool is_foreign_module(std::string_view module) {
   constexpr std::string_view kPrefixes[] = {"libc.so",     "libc-",      "libstdc++.so", "libm.so",    "libm-",
                                             "libgcc_s.so", "ld-linux",   "ld-2",         "libpthread", "libasan.so",
-                                            "libubsan.so", "libtsan.so", "liblsan.so",   "[vdso]"};
+                                            "libubsan.so", "libtsan.so", "liblsan.so",   "[vdso]",     "linux-vdso"};
   return std::ranges::any_of(kPrefixes, [&](std::string_view prefix) { return module.starts_with(prefix); });
 }
+
+// libdwfl asks for the file of a module that was reported without one.
+int find_no_file(Dwfl_Module*, void**, const char*, Dwarf_Addr, char**, Elf**) { return -1; }
 
 }  // namespace
 
@@ -168,6 +172,30 @@ common::Result<Symbols> Symbols::of_process(pid_t pid) {
   return Symbols(std::move(session));
 }
 
+common::Result<Symbols> Symbols::of_modules(std::span<const CodeModule> modules) {
+  unsetenv("DEBUGINFOD_URLS");
+  auto session = std::make_unique<Session>();
+  session->callbacks.find_elf = find_no_file;
+  session->callbacks.find_debuginfo = dwfl_standard_find_debuginfo;
+  session->callbacks.debuginfo_path = &session->debug_path;
+  session->dwfl.reset(dwfl_begin(&session->callbacks));
+  if (!session->dwfl) return common::fail(common::format("symbols: {}", dwfl_errmsg(-1)));
+  Dwfl* const dwfl = session->dwfl.get();
+  dwfl_report_begin(dwfl);
+  for (const CodeModule& module : modules) {
+    const std::string name = module.path.empty() ? module.name() : module.path;
+    if (module.path.empty()) session->program = name;
+    common::UniqueFd file = open_module(module);
+    if (file && dwfl_report_elf(dwfl, name.c_str(), name.c_str(), file.get(), module.begin, false) != nullptr) {
+      std::ignore = file.release();  // it is the session's now
+    } else {
+      dwfl_report_module(dwfl, name.c_str(), module.begin, module.end);
+    }
+  }
+  if (dwfl_report_end(dwfl, nullptr, nullptr) != 0) return common::fail(common::format("symbols: {}", dwfl_errmsg(-1)));
+  return Symbols(std::move(session));
+}
+
 bool Symbols::fits(pid_t pid) const { return !session_->code.empty() && session_->code == code_of(pid); }
 
 const CodePlace& Symbols::resolve(std::uint64_t address, CodeAddress meaning) {
@@ -184,12 +212,23 @@ bool Symbols::is_own(std::uint64_t address) {
 
 bool Symbols::is_library(std::uint64_t address) { return is_foreign_module(base_name(session_->module_path(address))); }
 
+bool Symbols::is_application(std::uint64_t address) {
+  return session_->module_at(address) != nullptr && !is_own(address) && !is_library(address);
+}
+
 std::optional<std::size_t> Symbols::place_in(std::span<const std::uint64_t> stack) {
   if (stack.empty()) return std::nullopt;
   for (std::size_t i = 0; i < stack.size(); ++i) {
-    if (session_->module_at(stack[i]) != nullptr && !is_own(stack[i]) && !is_library(stack[i])) return i;
+    if (is_application(stack[i])) return i;
   }
   return 0;
+}
+
+std::size_t Symbols::application_end(std::span<const std::uint64_t> stack) {
+  for (std::size_t i = stack.size(); i > 0; --i) {
+    if (is_application(stack[i - 1])) return i;
+  }
+  return stack.size();
 }
 
 std::vector<std::string> Symbols::application_frames(std::span<const std::uint64_t> stack, std::size_t most) {

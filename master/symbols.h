@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "master/code_module.h"
 
 namespace master {
 
@@ -49,6 +50,9 @@ class Symbols {
   // Maps only; files are opened when an address in them is asked for. Clears DEBUGINFOD_URLS of this process, because
   // libdw would ask the network. Error: the process has ended, or may not be looked at.
   static common::Result<Symbols> of_process(pid_t pid);
+  // Of a process that is gone, from what it told of itself. A module whose file is not the one it was any more, and one
+  // that cannot be where it is said to be, tells nothing but the offset in it.
+  static common::Result<Symbols> of_modules(std::span<const CodeModule> modules);
   // Whether process `pid` has the same code at the same addresses, as workers of one generation have: then this speaks
   // of it too, and nothing needs to be opened twice.
   bool fits(pid_t pid) const;
@@ -65,6 +69,9 @@ class Symbols {
   // the supervisor. The first of all if there is none such; nothing for an empty stack.
   std::optional<std::size_t> place_in(std::span<const std::uint64_t> stack);
 
+  // The number of frames up to the outermost one that is the application's own, as above; all if none is.
+  std::size_t application_end(std::span<const std::uint64_t> stack);
+
   // The frames in words, innermost first, from the application's to the supervisor's, exclusive; at most `most`.
   std::vector<std::string> application_frames(std::span<const std::uint64_t> stack, std::size_t most);
   // All of them, where the first is the instruction that was interrupted.
@@ -74,6 +81,7 @@ class Symbols {
   struct Session;
   explicit Symbols(std::unique_ptr<Session> session);
 
+  bool is_application(std::uint64_t address);
   bool is_own(std::uint64_t address);  // the supervisor's
   bool is_library(std::uint64_t address);  // of the C and C++ libraries or a sanitizer
 

@@ -1,6 +1,7 @@
 // UnixPath: lstat, connect, unlink, bind.
 #include "master/unix_path.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,24 @@ using Kind = PathState::Kind;
 std::string path_of(const common::Address& address) {
   CHECK(address.kind == common::AddressKind::kUnixPath);
   return address.text().substr(std::string_view("unix:").size());
+}
+
+// The directory may be another user's, who can put something else in the file's place: so look first what it is, and
+// keep hold of it. A socket with a second name could be one that lives elsewhere.
+common::Result<void> give_away(const std::string& path, const FileOwner& owner) {
+  const common::UniqueFd file(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return common::fail_errno("open", errno);
+  struct stat found{};
+  if (fstat(file.get(), &found) < 0) return common::fail_errno("stat", errno);
+  if (!S_ISSOCK(found.st_mode) || found.st_nlink != 1 || found.st_uid != geteuid()) {
+    return common::fail(
+        "something else has taken the socket's place; choose a directory that only the supervisor's user and root can "
+        "write",
+        EEXIST);
+  }
+  if (owner.user == found.st_uid && owner.group == found.st_gid) return {};
+  if (fchownat(file.get(), "", owner.user, owner.group, AT_EMPTY_PATH) < 0) return common::fail_errno("chown", errno);
+  return {};
 }
 
 }  // namespace
@@ -53,7 +72,8 @@ common::Result<PathState> inspect_path(const common::Address& address) {
   return common::fail_errno("connect", errno);
 }
 
-common::Result<common::OwnedPath> bind_path(int fd, const common::Address& address, PathState state, mode_t mode) {
+common::Result<common::OwnedPath> bind_path(int fd, const common::Address& address, PathState state, mode_t mode,
+                                            std::optional<FileOwner> owner) {
   CHECK(state.kind != Kind::kTaken);
   const std::string path = path_of(address);
   if (state.kind == Kind::kStale && unlink(path.c_str()) < 0 && errno != ENOENT) {
@@ -65,7 +85,13 @@ common::Result<common::OwnedPath> bind_path(int fd, const common::Address& addre
   const int errnum = errno;
   umask(before);
   if (bound < 0) return common::fail_errno("bind", errnum);
-  return common::OwnedPath::take(path);
+  auto taken = common::OwnedPath::take(path);
+  if (!taken || !owner) return taken;
+  if (auto given = give_away(path, *owner); !given) {
+    common::remove_owned_path(*taken);
+    return std::unexpected(given.error());
+  }
+  return taken;
 }
 
 }  // namespace master

@@ -7,9 +7,12 @@
 
 #include <sys/types.h>
 
+#include <optional>
+
 #include "common/address.h"
 #include "common/owned_path.h"
 #include "common/result.h"
+#include "master/file_owner.h"
 
 namespace master {
 
@@ -26,8 +29,10 @@ struct PathState {
 // Never blocks. `address` is a kUnixPath. An error when something else than a socket is there.
 common::Result<PathState> inspect_path(const common::Address& address);
 
-// Binds `fd`, after removing a stale file. The file never has more permissions than `mode`. The caller has inspected
-// the path and found it not taken. Changes the umask for a moment: for a process of one thread.
-common::Result<common::OwnedPath> bind_path(int fd, const common::Address& address, PathState state, mode_t mode);
+// Binds `fd`, after removing a stale file. The file never has more permissions than `mode`; it is given to `owner`, if
+// any, and gone again if that fails. The caller has inspected the path and found it not taken. Changes the umask for a
+// moment: for a process of one thread.
+common::Result<common::OwnedPath> bind_path(int fd, const common::Address& address, PathState state, mode_t mode,
+                                            std::optional<FileOwner> owner = std::nullopt);
 
 }  // namespace master

@@ -29,6 +29,13 @@ std::uint32_t cpus_of_quota(std::string_view cpu_max) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, (quota + period - 1) / period));
 }
 
+common::WorkerSettings resolve_workers(common::WorkerSettings workers, std::uint32_t cpus) {
+  cpus = std::clamp(cpus, 1U, common::kWorkersMax);
+  if (workers.count_max == 0) workers.count_max = std::max(cpus, workers.count);
+  if (workers.count == 0) workers.count = std::min(cpus, workers.count_max.value_or(cpus));
+  return workers;
+}
+
 std::uint32_t usable_cpus() {
   std::uint32_t usable = 1;
   cpu_set_t affinity;

@@ -31,6 +31,7 @@ Question question_for(const ClientRequest& request) {
     case ClientVerb::kFds:
       return {"GET", request.slot ? common::format("/fds?slot={}", slot) : "/fds", "", kInspectionPatience};
     case ClientVerb::kStop: return {"POST", "/stop", "stopping gracefully"};
+    case ClientVerb::kReload: return {"POST", "/reload", "reloaded", kReloadPatience};
     case ClientVerb::kRecycle:
       return {"POST", common::format("/recycle?slot={}", slot),
               common::format("slot {}: replacement of its worker queued", slot)};

@@ -11,7 +11,7 @@
 
 namespace master {
 
-enum class ClientVerb { kStatus, kFds, kStop, kRecycle, kScale, kCloseFd };
+enum class ClientVerb { kStatus, kFds, kStop, kReload, kRecycle, kScale, kCloseFd };
 enum class OutputForm { kText, kJson };
 
 struct ClientRequest {
@@ -27,7 +27,7 @@ struct ClientRequest {
 };
 
 // Prints the answer on standard output or the mistake on standard error. Blocks for at most kControlPatience,
-// or kInspectionPatience. Returns the exit code: 0, or 1 when the supervisor did not answer or refused.
+// kInspectionPatience or kReloadPatience. Returns the exit code: 0, or 1 when the supervisor did not answer or refused.
 int run_client_verb(const ClientRequest& request);
 
 }  // namespace master

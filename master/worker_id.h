@@ -1,4 +1,4 @@
-// WorkerId and SlotIndex: how the master names a process and the position it works in.
+// WorkerId, SlotIndex, Generation: how the master names a process, the position it works in, and what it runs.
 #pragma once
 
 #include <cstdint>
@@ -12,5 +12,10 @@ using SlotIndex = std::uint32_t;
 using WorkerId = std::uint64_t;
 
 inline constexpr WorkerId kNoWorker = 0;
+
+// One more with each reload that is tried; a refused one's number is not used again.
+using Generation = std::uint32_t;
+
+inline constexpr Generation kFirstGeneration = 1;
 
 }  // namespace master

@@ -30,9 +30,15 @@ inline constexpr common::Duration kKillPatience = std::chrono::seconds(5);
 // A worker that was ready this long, or served a request, is healthy: its death says nothing about the next start.
 inline constexpr common::Duration kHealthyAge = std::chrono::seconds(1);
 
+// A slot that is to be closed keeps its sockets so long after the kernel was told to choose others: who had sent the
+// first packet of a handshake by then has sent the last one, even if one packet was lost (the kernel repeats its answer
+// after a second, RFC 6298 section 2).
+inline constexpr common::Duration kHandshakePatience = std::chrono::milliseconds(1500);
+
 struct WorkerRecord {
   WorkerId id = kNoWorker;
   SlotIndex slot = 0;
+  Generation generation = kFirstGeneration;
   WorkerState state = WorkerState::kStarting;
   pid_t pid = 0;  // 0 until the template or the worker told it
   common::TimePoint asked_at{};

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "common/check.h"
+
 namespace master {
 
 WorkerTable::WorkerTable(common::Scoreboard& scoreboard) : scoreboard_(scoreboard) {
@@ -23,6 +25,15 @@ WorkerEntry* WorkerTable::add(WorkerId id, SlotIndex slot, common::Channel chann
   // Its last writer has been reaped, its next one is not forked yet.
   std::construct_at(&scoreboard_.record(entry.record));
   return &entry;
+}
+
+WorkerEntry& WorkerTable::resume(WorkerId id, std::uint32_t record, const common::RecycleSettings& settings) {
+  CHECK(std::erase(free_records_, record) == 1);
+  WorkerEntry& entry = entries_[id];
+  entry.id = id;
+  entry.record = record;
+  entry.window = SampleWindow(settings);
+  return entry;
 }
 
 void WorkerTable::remove(WorkerId id) {

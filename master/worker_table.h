@@ -10,6 +10,7 @@
 
 #include "common/channel.h"
 #include "common/scoreboard.h"
+#include "common/unique_fd.h"
 #include "common/worker_memory.h"
 #include "master/exit_status.h"
 #include "master/process_sample.h"
@@ -22,10 +23,12 @@ namespace master {
 struct WorkerEntry {
   WorkerId id = kNoWorker;
   SlotIndex slot = 0;
+  Generation generation = kFirstGeneration;
   std::uint32_t record = 0;  // in the scoreboard; freed with the entry
   pid_t pid = 0;             // 0 = not told yet
   common::Channel channel;
   common::WorkerMemory memory;
+  common::UniqueFd memory_fd;  // for the next image of this program
   enum class Progress { kStarting, kReady, kOwnsSlot } progress = Progress::kStarting;
   std::optional<LastWords> last_words;
   SampleWindow window{1};
@@ -43,6 +46,8 @@ class WorkerTable {
 
   // Null when every scoreboard record is taken by workers that do not end.
   WorkerEntry* add(WorkerId id, SlotIndex slot, common::Channel channel, const common::RecycleSettings& settings);
+  // For a worker that runs already; `record` is in nobody's use, and goes on.
+  WorkerEntry& resume(WorkerId id, std::uint32_t record, const common::RecycleSettings& settings);
   void remove(WorkerId id);
 
   WorkerEntry* find(WorkerId id);
@@ -56,6 +61,8 @@ class WorkerTable {
 
   auto begin() { return entries_.begin(); }
   auto end() { return entries_.end(); }
+  auto begin() const { return entries_.begin(); }
+  auto end() const { return entries_.end(); }
 
  private:
   common::Scoreboard& scoreboard_;

@@ -19,6 +19,7 @@ enum class VisibleState { kStarting, kReady, kDraining, kStopping, kBackoff };
 
 struct WorkerView {
   SlotIndex slot = 0;
+  Generation generation = kFirstGeneration;  // that it runs, or that the slot waits for
   WorkerId worker = kNoWorker;  // kNoWorker: a slot that waits or backs off
   pid_t pid = 0;                // 0: not forked yet, as far as we know
   VisibleState state = VisibleState::kStarting;

@@ -14,7 +14,7 @@ Without options, in this order:
   fuzz     each fuzz target for a short time                            (preset fuzz)
 
   --quick          tidy without clang-tidy, and release; no sanitizer, no fuzzing
-  --label LABEL    only the tests with this label: unit, integration, incidents, fuzz, tidy
+  --label LABEL    only the tests with this label: unit, integration, incidents, lifecycle, fuzz, tidy
   --preset PRESET  build this preset alone and run all of its tests: dev, asan, tsan, release, fuzz, coverage
 TEXT
 }
@@ -93,7 +93,7 @@ if [ -n "$preset" ]; then
   step "$preset" preset_step "$preset"
 else
   if wants tidy; then step tidy tidy_step; fi
-  if wants unit integration incidents; then
+  if wants unit integration incidents lifecycle; then
     step release whole_step release
     if [ $quick = no ]; then step asan whole_step asan; fi
   fi

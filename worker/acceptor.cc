@@ -17,6 +17,11 @@ namespace {
 constexpr common::Duration kPauseFirst = std::chrono::milliseconds(10);
 constexpr common::Duration kPauseMax = std::chrono::seconds(1);
 
+bool is_readable(int fd) {
+  pollfd queue{.fd = fd, .events = POLLIN, .revents = 0};
+  return poll(&queue, 1, 0) > 0 && (queue.revents & POLLIN) != 0;
+}
+
 bool is_unix(int fd) {
   int domain = 0;
   socklen_t size = sizeof domain;
@@ -66,7 +71,8 @@ Acceptor::Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners) : 
                           .sharing = sharing,
                           .accept = Arm::kNone,
                           .watch = Arm::kNone,
-                          .repeat = Repeat::kOnce});
+                          .repeat = Repeat::kOnce,
+                          .use = Use::kInUse});
   }
 }
 
@@ -85,6 +91,11 @@ void Acceptor::hold() {
 void Acceptor::stop() {
   mode_ = Mode::kStopped;
   cancel_all();
+}
+
+void Acceptor::leave(std::uint32_t index) {
+  listeners_.at(index).use = Use::kLeft;
+  cancel(index);
 }
 
 void Acceptor::pause(common::TimePoint now) {
@@ -150,16 +161,23 @@ void Acceptor::on_readable(const Completion& completion) {
 
 std::optional<std::uint32_t> Acceptor::waiting() const {
   for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
-    if (listeners_[i].accept != Arm::kNone) continue;
-    pollfd queue{.fd = listeners_[i].fd.get(), .events = POLLIN, .revents = 0};
-    if (poll(&queue, 1, 0) > 0 && (queue.revents & POLLIN) != 0) return i;
+    if (listeners_[i].accept != Arm::kNone || listeners_[i].use == Use::kLeft) continue;
+    if (is_readable(listeners_[i].fd.get())) return i;
   }
   return std::nullopt;
 }
 
+bool Acceptor::has_queue() const {
+  return std::ranges::any_of(listeners_, [](const Listener& listener) {
+    return listener.use == Use::kInUse && is_readable(listener.fd.get());
+  });
+}
+
 void Acceptor::watch() {
   CHECK(mode_ == Mode::kHeld);
-  for (std::uint32_t i = 0; i < listeners_.size(); ++i) arm_watch(i);
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i].use == Use::kInUse) arm_watch(i);
+  }
 }
 
 void Acceptor::take_one(std::uint32_t index) {
@@ -201,6 +219,7 @@ void Acceptor::arm_all() {
 }
 
 void Acceptor::arm(std::uint32_t index) {
+  if (listeners_[index].use == Use::kLeft) return;
   arm_accept(index, wanted_repeat(listeners_[index]));
   if (taking(listeners_[index]) == Taking::kWatching) arm_watch(index);
 }

@@ -54,6 +54,8 @@ class Acceptor {
   void start();  // from kHeld or kPaused, or at first
   void hold();
   void stop();
+  // Accepts no more from this one; its queue is somebody else's.
+  void leave(std::uint32_t index);
   // Waits longer each time until accepts succeed again: 10 ms doubling to 1 s.
   void pause(common::TimePoint now);
   void on_time(common::TimePoint now);
@@ -82,6 +84,10 @@ class Acceptor {
   // One accept, for a caller who knows what to do with it.
   void take_one(std::uint32_t index);
 
+  // Whether a client is in a queue, and not on its way to us, of a listener that was not left.
+  bool has_queue() const;
+  // Whether workers of other slots accept from it, too: it may never fall silent.
+  bool is_shared(std::uint32_t index) const { return listeners_.at(index).sharing == Sharing::kShared; }
   Mode mode() const { return mode_; }
   std::optional<common::TimePoint> next_deadline() const;
   bool armed() const;  // the kernel may still hand us connections
@@ -94,12 +100,14 @@ class Acceptor {
   enum class Arm : std::uint8_t { kNone, kArmed, kCancelling };
   enum class Taking : std::uint8_t { kWatching, kAccepting };
   enum class Sharing : std::uint8_t { kOwn, kShared };
+  enum class Use : std::uint8_t { kInUse, kLeft };
   struct Listener {
     common::UniqueFd fd;
     Sharing sharing;
     Arm accept;
     Arm watch;
     Repeat repeat;  // of the armed accept
+    Use use;
   };
   Taking taking(const Listener& listener) const;
   Repeat wanted_repeat(const Listener& listener) const;

@@ -65,6 +65,7 @@ class Admission {
 
   void close_listeners();  // and the reserve; when nothing is armed
   common::Accepting state(common::TimePoint now);
+  bool is_telling() const { return refused_.size() > 0; }  // somebody that there is no room
   std::uint32_t places() const { return settings_.places; }
   std::uint32_t descriptors() const { return acceptor_.size() + reserve_.size() + refused_.size(); }
 

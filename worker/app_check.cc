@@ -16,18 +16,23 @@
 namespace worker {
 namespace {
 
-[[noreturn]] void load_and_tell(const common::Config& config, const common::Channel& channel) {
+common::Result<std::string> load_as(const common::Config& config, const common::Privileges& privileges, Host& host) {
+  if (auto dropped = common::drop_privileges(privileges, common::Dumpable::kYes); !dropped) {
+    return std::unexpected(dropped.error());
+  }
+  auto application = Application::open(config.app_path, host);
+  if (!application) return std::unexpected(application.error());
+  if (auto loaded = application->load(); !loaded) return std::unexpected(loaded.error());
+  return std::string(application->name());
+}
+
+[[noreturn]] void load_and_tell(const common::Config& config, const common::Privileges& privileges,
+                                const common::Channel& channel) {
   common::Message message;
   Host host(config);
-  auto application = Application::open(config.app_path, host);
-  common::Result<void> done;
-  if (!application) {
-    done = std::unexpected(application.error());
-  } else {
-    done = application->load();
-  }
-  message.type = done ? common::MessageType::kLoaded : common::MessageType::kFailed;
-  message.set_text(done ? application->name() : std::string_view(done.error().message));
+  common::Result<std::string> name = load_as(config, privileges, host);
+  message.type = name ? common::MessageType::kLoaded : common::MessageType::kFailed;
+  message.set_text(name ? *name : name.error().message);
   const bool told = channel.send(message).has_value();
   std::fflush(nullptr);
   _exit(told ? 0 : 1);
@@ -35,12 +40,12 @@ namespace {
 
 }  // namespace
 
-common::Result<std::string> check_application(const common::Config& config) {
+common::Result<std::string> check_application(const common::Config& config, const common::Privileges& privileges) {
   auto pair = common::Channel::create_pair();
   if (!pair) return std::unexpected(pair.error());
   const pid_t child = fork();
   if (child < 0) return common::fail_errno("fork", errno);
-  if (child == 0) load_and_tell(config, pair->second);
+  if (child == 0) load_and_tell(config, privileges, pair->second);
   pair->second = common::Channel();
   auto received = pair->first.receive(common::Channel::Wait::kYes);
   int wait_status = 0;

@@ -4,12 +4,13 @@
 #include <string>
 
 #include "common/config.h"
+#include "common/privileges.h"
 #include "common/result.h"
 
 namespace worker {
 
-// The name the application gives itself, or the one-line reason why it cannot be served. The caller survives whatever
-// load() does. Blocks as long as load() takes.
-common::Result<std::string> check_application(const common::Config& config);
+// Loads it as the user that would run it. The name the application gives itself, or the one-line reason why it cannot
+// be served. The caller survives whatever load() does. Blocks as long as load() takes.
+common::Result<std::string> check_application(const common::Config& config, const common::Privileges& privileges = {});
 
 }  // namespace worker

@@ -8,16 +8,19 @@
 
 namespace worker {
 
-AppHandler::AppHandler(Application& application, common::WorkerGauges& gauges, common::AccessLog access)
-    : application_(application), gauges_(gauges), access_log_(access) {}
+AppHandler::AppHandler(Application& application, common::WorkerGauges& gauges, common::RequestBox& in_hand,
+                       common::AccessLog access)
+    : application_(application), gauges_(gauges), in_hand_(in_hand), access_log_(access) {}
 
 void AppHandler::handle(const common::Request& request, HttpSession& session) {
   session_ = &session;
-  // One store each way: a handler that never returns must be seen with its request.
+  // A handler that never returns must be seen with its request.
   const std::uint32_t before = gauges_.in_flight.load(std::memory_order_relaxed);
   gauges_.in_flight.store(before + 1, std::memory_order_relaxed);
+  in_hand_.begin(request.method, request.target);
   context_.begin(request, *this);
   application_.handle(context_);
+  in_hand_.end();
   gauges_.in_flight.store(before, std::memory_order_relaxed);
 }
 

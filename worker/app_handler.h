@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common/address.h"
+#include "common/request_box.h"
 #include "common/scoreboard.h"
 #include "worker/access_log.h"
 #include "worker/application.h"
@@ -16,7 +17,8 @@ namespace worker {
 class AppHandler final : public RequestHandler, private Exchange {
  public:
   // References outlive the handler.
-  AppHandler(Application& application, common::WorkerGauges& gauges, common::AccessLog access);
+  AppHandler(Application& application, common::WorkerGauges& gauges, common::RequestBox& in_hand,
+             common::AccessLog access);
 
   void handle(const common::Request& request, HttpSession& session) override;
   void on_answered(const common::Request& request, HttpSession& session, int status, std::size_t body_bytes) override;
@@ -30,6 +32,7 @@ class AppHandler final : public RequestHandler, private Exchange {
 
   Application& application_;
   common::WorkerGauges& gauges_;
+  common::RequestBox& in_hand_;
   AccessLog access_log_;
   RequestContext context_;
   HttpSession* session_ = nullptr;  // while a request is being handled

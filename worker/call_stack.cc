@@ -7,6 +7,8 @@
 #include <csetjmp>
 #include <csignal>
 
+#include "worker/crash_signal.h"
+
 namespace worker {
 namespace {
 
@@ -23,7 +25,7 @@ constinit std::array<Guarded, 2> guarded = {{{SIGSEGV, {}}, {SIGBUS, {}}}};
 void on_fault(int signal, siginfo_t* info, void*) {
   if (way_out != nullptr && info->si_code > 0) siglongjmp(*way_out, 1);
   for (const Guarded& one : guarded) sigaction(one.signal, &one.before, nullptr);
-  if (info->si_code <= 0) raise(signal);  // sent, so it would not come again by itself
+  if (info->si_code <= 0) deliver_again(signal, *info);  // sent, so it would not come by itself
 }
 
 constexpr std::size_t kSkippedMax = 32;  // frames of ours further in than `first`; in truth about four

@@ -30,6 +30,8 @@ struct Connection {
   std::unique_ptr<HttpSession> session;
   std::size_t sent = 0;        // bytes of session->sending()
   std::uint64_t answered = 0;  // requests, ever
+  common::TimePoint idle_since{};  // of kIdle: since its last answer; `since` begins anew when it is left idle longer
+  common::Duration pause_max{};  // the longest it was idle before another request came
 
   // Neighbours in the list of connections in the same state, oldest first; kNone at the ends.
   std::uint32_t previous = 0;

@@ -20,6 +20,13 @@ std::optional<common::Duration> patience(ConnectionState state, const common::Ti
   return std::nullopt;
 }
 
+bool is_silent(ConnectionState state) { return state == ConnectionState::kNew || state == ConnectionState::kIdle; }
+
+bool keeps_its_rhythm(common::Duration idle, common::Duration pause_max, const common::TimeoutSettings& timeouts) {
+  if (timeouts.keep_alive != common::Duration::zero() && idle >= timeouts.keep_alive) return false;
+  return idle < 2 * pause_max;
+}
+
 Expiry expiry_of(ConnectionState state) {
   switch (state) {
     case ConnectionState::kHead:

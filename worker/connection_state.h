@@ -52,11 +52,18 @@ inline constexpr std::size_t kBodyProgress = 16 * 1024;
 // connections of one state expire in the order in which they entered it.
 std::optional<common::Duration> patience(ConnectionState state, const common::TimeoutSettings& timeouts);
 
+// Neither side owes the other anything: it may be closed at any moment, but not on what its client says in that moment.
+bool is_silent(ConnectionState state);
+
+// Whether a connection that has been idle for `idle` is left open although its worker drains: a client that polls has
+// until twice its longest pause so far, `pause_max`, to ask again, but never longer than timeouts.keep_alive.
+bool keeps_its_rhythm(common::Duration idle, common::Duration pause_max, const common::TimeoutSettings& timeouts);
+
 // What the server does about a connection whose deadline has passed.
 enum class Expiry {
   kAnswer408,  // it owes us a request it has begun
   kHalfClose,  // it is between requests: FIN, then linger
-  kClose,      // nothing is owed, or its answer lies in the kernel, which delivers it after close(2), too
+  kClose,  // nothing is owed, or its answer lies in the kernel, which delivers it after close(2), too
   kAbort,  // nothing we could say would arrive
 };
 Expiry expiry_of(ConnectionState state);

@@ -44,7 +44,9 @@ void ConnectionTable::enter(Connection& connection, ConnectionState next, common
   connection.state = next;
   connection.since = now;
   connection.deadline.reset();
-  if (const auto limit = patience(next, timeouts_)) connection.deadline = now + *limit;
+  auto limit = patience(next, timeouts_);
+  if (const auto& grace = graces_[list_of(next)]) limit = std::min(limit.value_or(*grace), *grace);
+  if (limit) connection.deadline = now + *limit;
   append(connection);
 }
 
@@ -79,9 +81,10 @@ Connection* ConnectionTable::expired(common::TimePoint now) {
   return nullptr;
 }
 
-void ConnectionTable::shorten_idle(common::Duration grace, common::TimePoint now) {
-  if (timeouts_.keep_alive == common::Duration::zero() || timeouts_.keep_alive > grace) timeouts_.keep_alive = grace;
-  for (std::uint32_t i = lists_[list_of(ConnectionState::kIdle)].first; i != kNone; i = slots_[i].next) {
+void ConnectionTable::shorten(ConnectionState state, common::Duration grace, common::TimePoint now) {
+  auto& present = graces_[list_of(state)];
+  present = std::min(present.value_or(grace), grace);
+  for (std::uint32_t i = lists_[list_of(state)].first; i != kNone; i = slots_[i].next) {
     auto& deadline = slots_[i].deadline;
     deadline = std::min(deadline.value_or(common::TimePoint::max()), now + grace);
   }

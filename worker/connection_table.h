@@ -42,8 +42,8 @@ class ConnectionTable {
   // One connection whose deadline has passed, or null. The caller moves it on, else it is returned again.
   Connection* expired(common::TimePoint now);
 
-  // From now on every present and future kIdle connection has at most `grace` left.
-  void shorten_idle(common::Duration grace, common::TimePoint now);
+  // From now on every present and future connection in `state` has at most `grace` left.
+  void shorten(ConnectionState state, common::Duration grace, common::TimePoint now);
 
   template <typename Visit>
   void for_each(Visit visit) {
@@ -64,6 +64,7 @@ class ConnectionTable {
   void append(Connection& connection);
 
   common::TimeoutSettings timeouts_;
+  std::array<std::optional<common::Duration>, kConnectionStates> graces_{};
   std::deque<Connection> slots_;  // grows, never shrinks, never moves; a free slot has fd -1
   std::vector<std::uint32_t> free_;
   std::array<List, kConnectionStates> lists_ = [] {

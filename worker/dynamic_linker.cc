@@ -49,6 +49,14 @@ std::size_t code_around(std::uintptr_t address, std::span<CodeRange> ranges) {
   return filling.count;
 }
 
+std::optional<LoadedObject> object_around(std::uintptr_t address) {
+  dl_find_object found{};
+  if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return std::nullopt;
+  return LoadedObject{.begin = reinterpret_cast<std::uintptr_t>(found.dlfo_map_start),
+                      .end = reinterpret_cast<std::uintptr_t>(found.dlfo_map_end),
+                      .path = found.dlfo_link_map->l_name};
+}
+
 std::size_t code_of_all(std::span<CodeRange> ranges) {
   Filling filling{.ranges = ranges};
   dl_iterate_phdr(add_object, &filling);

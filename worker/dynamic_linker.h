@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace worker {
@@ -18,6 +19,16 @@ void* next_definition(const char* name);
 
 // The executable segments of the object that contains `address`: how many of `ranges` were filled. Async-signal-safe.
 std::size_t code_around(std::uintptr_t address, std::span<CodeRange> ranges);
+
+// A library, or the program, as it is mapped.
+struct LoadedObject {
+  std::uintptr_t begin;
+  std::uintptr_t end;
+  const char* path;  // the linker's own text; "" for the program
+};
+
+// The one around `address`, if there is one. Async-signal-safe.
+std::optional<LoadedObject> object_around(std::uintptr_t address);
 
 // Of all objects that are loaded now, in their order. Takes the linker's lock.
 std::size_t code_of_all(std::span<CodeRange> ranges);

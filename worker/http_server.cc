@@ -13,8 +13,6 @@
 namespace worker {
 namespace {
 
-constexpr std::size_t kPoolMax = 256;  // sessions kept for reuse; a burst beyond it pays an allocation
-
 Tag tag_of(Op op, const Connection& connection) { return {.op = op, .index = connection.index}; }
 
 // The connection is worthless: let close(2) answer with RST and free the kernel's buffers now, not after its retries.
@@ -34,21 +32,28 @@ HttpServer::HttpServer(Ring& ring, Acceptor& acceptor, SessionContext& sessions,
       settings_(settings),
       ledger_(ledger),
       table_(settings.timeouts),
-      admission_(acceptor, table_, record, ledger, {.places = settings.connections_max, .on_full = settings.on_full}) {}
+      admission_(acceptor, table_, record, ledger, {.places = settings.connections_max, .on_full = settings.on_full}),
+      pool_(sessions) {
+  sessions_.input = this;
+}
 
 std::uint32_t HttpServer::in_flight() const {
   return table_.count(ConnectionState::kBody) + table_.count(ConnectionState::kWriting);
 }
 
 std::optional<common::TimePoint> HttpServer::next_deadline() const {
-  const auto connections = table_.next_deadline();
-  const auto admission = admission_.next_deadline();
-  if (!connections || !admission) return connections ? connections : admission;
-  return std::min(*connections, *admission);
+  std::optional<common::TimePoint> next = last_call_at_;
+  if (emptying_) next = std::min(next.value_or(emptying_->next_deadline()), emptying_->next_deadline());
+  for (const auto& other : {table_.next_deadline(), admission_.next_deadline()}) {
+    if (other) next = std::min(next.value_or(*other), *other);
+  }
+  return next;
 }
 
 void HttpServer::publish(common::TimePoint now) {
-  record_.accepting.store(static_cast<std::uint32_t>(admission_.state(now)), std::memory_order_relaxed);
+  const bool is_over = acceptor_.mode() == Acceptor::Mode::kStopped && !acceptor_.armed();
+  const common::Accepting accepting = is_over ? common::Accepting::kNoMore : admission_.state(now);
+  record_.accepting.store(static_cast<std::uint32_t>(accepting), std::memory_order_relaxed);
   record_.connections_max.store(admission_.places(), std::memory_order_relaxed);
 }
 
@@ -56,7 +61,10 @@ void HttpServer::publish(common::TimePoint now) {
 
 void HttpServer::on_accept(const Completion& completion, common::TimePoint now) {
   admission_.on_accept(completion, now);
-  if (completion.result >= 0) open_connection(common::UniqueFd(completion.result), now);
+  if (completion.result >= 0) {
+    if (emptying_ && !acceptor_.is_shared(completion.tag.index)) emptying_->on_accepted(now);
+    open_connection(common::UniqueFd(completion.result), Service::kIfThereIsRoom, now);
+  }
   acceptor_.go_on(completion.tag.index);  // not before it is known whether there is room for another
   make_room(now);
 }
@@ -66,13 +74,20 @@ void HttpServer::on_listener(const Completion& completion, common::TimePoint now
   make_room(now);
 }
 
-void HttpServer::open_connection(common::UniqueFd fd, common::TimePoint now) {
+void HttpServer::adopt(common::UniqueFd fd, common::TimePoint now) {
+  open_connection(std::move(fd), Service::kPromised, now);
+  make_room(now);
+}
+
+void HttpServer::open_connection(common::UniqueFd fd, Service service, common::TimePoint now) {
   record_.accepted.store(record_.accepted.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (admission_.judge(now) == Admission::Verdict::kRefuse) return admission_.refuse(std::move(fd), now);
+  const Admission::Verdict verdict = admission_.judge(now);
+  if (verdict == Admission::Verdict::kRefuse && service == Service::kIfThereIsRoom) {
+    return admission_.refuse(std::move(fd), now);
+  }
   if (settings_.connections_high == ConnectionFds::kHigh) fd = move_high(std::move(fd));
   ledger_.note_server(fd.get(), common::FdRole::kConnection, now);
   Connection& connection = table_.add(fd.release(), now);
-  if (sessions_.mode == ServingMode::kDraining) table_.enter(connection, ConnectionState::kIdle, now);
   arm_receive(connection);
   admission_.on_opened(now);
 }
@@ -88,7 +103,7 @@ void HttpServer::on_receive(const Completion& completion, common::TimePoint now)
   Connection& connection = table_.at(completion.tag.index);
   if (completion.more == Completion::More::kNo) connection.receive = ReceiveArm::kNone;
   if (completion.result > 0) {
-    on_bytes(connection, completion.data);
+    on_bytes(connection, completion.data, now);
   } else if (completion.result == 0) {
     connection.input = Connection::Input::kEnded;
   } else if (completion.result != -ENOBUFS && completion.result != -ECANCELED) {
@@ -98,9 +113,12 @@ void HttpServer::on_receive(const Completion& completion, common::TimePoint now)
   advance(connection, now);
 }
 
-void HttpServer::on_bytes(Connection& connection, std::string_view bytes) {
+void HttpServer::on_bytes(Connection& connection, std::string_view bytes, common::TimePoint now) {
   if (connection.state == ConnectionState::kLingering || connection.state == ConnectionState::kClosing) return;
-  if (!connection.session) connection.session = take_session(connection);
+  if (connection.state == ConnectionState::kIdle) {
+    connection.pause_max = std::max(connection.pause_max, now - connection.idle_since);
+  }
+  if (!connection.session) connection.session = pool_.take(connection.fd, connection.answered);
   connection.session->receive(bytes);
 }
 
@@ -117,11 +135,16 @@ void HttpServer::on_send(const Completion& completion, common::TimePoint now) {
 
 void HttpServer::on_time(common::TimePoint now) {
   while (Connection* late = table_.expired(now)) expire(*late, now);
+  if (last_call_at_ && *last_call_at_ <= now) last_call(now);
+  if (emptying_ && emptying_->next_deadline() <= now) look_at_queues(now);
   admission_.on_time(now);
   make_room(now);
 }
 
 void HttpServer::expire(Connection& connection, common::TimePoint now) {
+  if (is_silent(connection.state) && (has_more(connection.fd) || stays_idle(connection, now))) {
+    return table_.enter(connection, connection.state, now);
+  }
   switch (expiry_of(connection.state)) {
     case Expiry::kAnswer408:
       if (connection.session && connection.session->phase() != HttpSession::Phase::kBetween) {
@@ -134,20 +157,6 @@ void HttpServer::expire(Connection& connection, common::TimePoint now) {
     case Expiry::kClose: return start_close(connection, now);
     case Expiry::kAbort: discard_on_close(connection.fd); return start_close(connection, now);
   }
-}
-
-void HttpServer::drain(common::TimePoint now) {
-  sessions_.mode = ServingMode::kDraining;
-  acceptor_.stop();
-  table_.shorten_idle(settings_.timeouts.drain_idle, now);
-  // A new connection that has said nothing yet is as idle as a kept one.
-  table_.for_each([&](Connection& connection) {
-    const bool is_blank = connection.state == ConnectionState::kHead &&
-                          (!connection.session || connection.session->phase() == HttpSession::Phase::kBetween);
-    if (connection.state == ConnectionState::kNew || is_blank) {
-      table_.enter(connection, ConnectionState::kIdle, now);
-    }
-  });
 }
 
 // ---- what comes next
@@ -210,6 +219,7 @@ void HttpServer::wait_for_input(Connection& connection, common::TimePoint now) {
         }
         if (connection.state == ConnectionState::kHead || connection.state == ConnectionState::kIdle) break;
         give_session_back(connection);
+        connection.idle_since = now;
         table_.enter(connection, ConnectionState::kIdle, now);
         make_room(now);
         break;
@@ -273,24 +283,10 @@ void HttpServer::finish_close(Connection& connection) {
   admission_.on_closed();
 }
 
-std::unique_ptr<HttpSession> HttpServer::take_session(Connection& connection) {
-  std::unique_ptr<HttpSession> session;
-  if (pool_.empty()) {
-    session = std::make_unique<HttpSession>(sessions_);
-  } else {
-    session = std::move(pool_.back());
-    pool_.pop_back();
-  }
-  session->reset(connection.fd, connection.answered);
-  return session;
-}
-
 void HttpServer::give_session_back(Connection& connection) {
   if (!connection.session) return;
   connection.answered = connection.session->answered();
-  connection.session->reset(-1, 0);  // gives large buffers back now, not when it is used again
-  if (pool_.size() < kPoolMax) pool_.push_back(std::move(connection.session));
-  connection.session.reset();
+  pool_.give_back(std::move(connection.session));
 }
 
 }  // namespace worker

@@ -63,7 +63,7 @@ void HttpSession::consume(std::string_view bytes) {
         break;
       case common::RequestParser::Status::kMessage:
         phase_ = Phase::kBetween;
-        answer(!bytes.empty());
+        answer(bytes.empty() ? Rest::kNone : Rest::kMore);
         parser_.next();
         break;
       case common::RequestParser::Status::kRefused: return refuse(parser_.refusal().status, parser_.refusal().reason);
@@ -72,22 +72,29 @@ void HttpSession::consume(std::string_view bytes) {
   if (phase_ == Phase::kBetween && parser_.begun()) phase_ = Phase::kHead;
 }
 
-void HttpSession::answer(bool more_waits) {
+void HttpSession::answer(Rest rest) {
   const common::Request& request = parser_.request();
   ++answered_;
-  const bool last = !request.keep_alive ||
-                    (context_.requests_per_connection != 0 && answered_ >= context_.requests_per_connection) ||
-                    // A client that pipelines gets what it already sent answered first.
-                    (context_.mode == ServingMode::kDraining && !more_waits);
-  connection_ = last                         ? common::ConnectionOption::kClose
-                : request.minor_version == 0 ? common::ConnectionOption::kKeepAlive
-                                             : common::ConnectionOption::kImplicit;
-  body_sending_ = request.is_head ? common::BodySending::kOmit : common::BodySending::kSend;
+  rest_ = rest;
   answer_ = Answer::kOwed;
   context_.handler->handle(request, *this);
   if (answer_ == Answer::kOwed) respond(500, {}, "the application gave no answer\n");
   context_.handler->on_answered(request, *this, status_, body_bytes_);
-  if (last) phase_ = Phase::kOver;
+  if (connection_ == common::ConnectionOption::kClose) phase_ = Phase::kOver;
+}
+
+bool HttpSession::is_last(const common::Request& request) const {
+  if (!request.keep_alive) return true;
+  if (context_.requests_per_connection != 0 && answered_ >= context_.requests_per_connection) return true;
+  switch (context_.mode) {
+    case ServingMode::kServing: return false;
+    // A client that pipelines gets answers to all that it has sent, wherever that lies by now (RFC 9112 9.6 would
+    // allow to drop it, and the client to wonder).
+    case ServingMode::kDraining:
+      return rest_ == Rest::kNone && (context_.input == nullptr || !context_.input->has_more(fd_));
+    case ServingMode::kLastCall: return true;
+  }
+  return true;
 }
 
 bool HttpSession::respond(int status, std::span<const common::Field> fields, std::string_view body) {
@@ -95,7 +102,13 @@ bool HttpSession::respond(int status, std::span<const common::Field> fields, std
   answer_ = Answer::kGiven;
   status_ = status;
   body_bytes_ = body.size();
-  common::append_response(output_, {.status = status, .fields = fields}, body, body_sending_, connection_,
+  const common::Request& request = parser_.request();
+  // Not before now: much may have come while the handler was busy.
+  connection_ = is_last(request)             ? common::ConnectionOption::kClose
+                : request.minor_version == 0 ? common::ConnectionOption::kKeepAlive
+                                             : common::ConnectionOption::kImplicit;
+  common::append_response(output_, {.status = status, .fields = fields}, body,
+                          request.is_head ? common::BodySending::kOmit : common::BodySending::kSend, connection_,
                           context_.date);
   return true;
 }

@@ -28,7 +28,20 @@ class RequestHandler {
                            std::size_t body_bytes) = 0;
 };
 
-enum class ServingMode : std::uint8_t { kServing, kDraining };
+// Says whether more of a client's bytes have come than its session was given.
+class InputProbe {
+ public:
+  virtual bool has_more(int fd) = 0;
+
+ protected:
+  ~InputProbe() = default;
+};
+
+enum class ServingMode : std::uint8_t {
+  kServing,
+  kDraining,  // an answer is the last of its connection unless more requests have come already
+  kLastCall,  // every answer is the last: whoever never stops sending would be cut off in the middle later
+};
 
 // What all sessions of a worker share. OWNERSHIP: the worker's, longer-lived than every session.
 struct SessionContext {
@@ -36,6 +49,7 @@ struct SessionContext {
   common::RequestLimits limits;
   std::uint64_t requests_per_connection = 0;  // 0 = unlimited
   ServingMode mode = ServingMode::kServing;
+  InputProbe* input = nullptr;  // null = nothing more has come
   common::DateCache date;
 };
 
@@ -74,7 +88,9 @@ class HttpSession {
   static constexpr std::size_t kKeptCapacity = 32 * 1024;  // of a pooled session's buffers
 
   void consume(std::string_view bytes);
-  void answer(bool more_waits);
+  enum class Rest : std::uint8_t { kNone, kMore };
+  void answer(Rest rest);
+  bool is_last(const common::Request& request) const;
 
   SessionContext& context_;
   common::RequestParser parser_;
@@ -82,9 +98,9 @@ class HttpSession {
   std::string sending_;
   std::string held_;  // received, not yet looked at
   Phase phase_ = Phase::kBetween;
+  Rest rest_ = Rest::kNone;  // of what was received, behind the request being answered
   enum class Answer : std::uint8_t { kOwed, kGiven } answer_ = Answer::kGiven;
   common::ConnectionOption connection_ = common::ConnectionOption::kImplicit;
-  common::BodySending body_sending_ = common::BodySending::kSend;
   int status_ = 0;
   std::size_t body_bytes_ = 0;
   std::uint64_t answered_ = 0;

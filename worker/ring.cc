@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,6 +22,8 @@ constexpr int kBufferGroup = 0;
 // 1 ms doubling to 128 ms: about 12 s in all until a ring that takes nothing is given up.
 constexpr int kFailuresMax = 100;
 constexpr int kDoublings = 7;
+
+constexpr int kSettlingTurnsMax = 16;
 
 std::uint64_t encode(Tag tag) {
   return static_cast<std::uint64_t>(tag.index) << 8 | static_cast<std::uint64_t>(tag.op);
@@ -229,6 +232,17 @@ std::uint32_t Ring::unsettled_descriptors() const {
     if (op == Op::kClose) --open;
   }
   return open;
+}
+
+void Ring::settle() {
+  auto now = common::Clock::now();
+  for (int turns = 0; unsettled_descriptors() > 0 && turns < kSettlingTurnsMax; ++turns) {
+    turn(now + std::chrono::milliseconds(10), now);
+    while (const auto completion = next()) {
+      if (completion->tag.op == Op::kAccept && completion->result >= 0) close(completion->result);
+    }
+    now = common::Clock::now();
+  }
 }
 
 void Ring::release(std::uint16_t buffer) {

@@ -58,11 +58,17 @@ class Ring final : public AcceptRing {
   // The next completion, if any; call until empty, at most as often as the caller's fairness allows.
   std::optional<Completion> next();
   bool has_completions() const;
+  // Whether next() will bring bytes for a connection whose index `match` likes. Yes, too, when nobody can tell because
+  // the kernel keeps completions aside.
+  template <typename Match>
+  bool may_have_received(Match match) const;
   void release(std::uint16_t buffer);
 
   int fd() const { return ring_.ring_fd; }
   // Descriptors that are open and that nobody has been told of, or that were given to arm_close() and are open still.
   std::uint32_t unsettled_descriptors() const;
+  // For the end: gives them some turns to become none. Connections that come meanwhile are closed.
+  void settle();
   // Those of them that were accepted.
   template <typename Visit>
   void each_accepted(Visit visit) const;
@@ -91,6 +97,18 @@ void Ring::each_accepted(Visit visit) const {
   io_uring_for_each_cqe(&ring_, head, entry) {
     if (decode(entry->user_data).op == Op::kAccept && entry->res >= 0) visit(entry->res);
   }
+}
+
+template <typename Match>
+bool Ring::may_have_received(Match match) const {
+  if (io_uring_cq_has_overflow(&ring_)) return true;
+  unsigned head = 0;
+  const io_uring_cqe* entry = nullptr;
+  io_uring_for_each_cqe(&ring_, head, entry) {
+    const Tag tag = decode(entry->user_data);
+    if (tag.op == Op::kReceive && entry->res > 0 && match(tag.index)) return true;
+  }
+  return false;
 }
 
 // Why io_uring cannot be used here and what to do about it; empty if it can. Creates a ring and drops it.

@@ -19,6 +19,7 @@
 #include "worker/application.h"
 #include "worker/host.h"
 #include "worker/imported_symbols.h"
+#include "worker/ring.h"
 #include "worker/worker.h"
 
 namespace worker {
@@ -66,6 +67,7 @@ class TemplateProcess {
   [[noreturn]] void run();
 
  private:
+  void drop_privileges();
   void load();
   void look_for_select();
   void say(const common::Message& message);
@@ -87,7 +89,8 @@ void TemplateProcess::run() {
   keep.push_back(launch_.channel.fd());
   std::ranges::sort(keep);
   common::close_all_except(keep);
-  set_signals(launch_);
+  drop_privileges();
+  set_signals(launch_);  // after the change of user, which takes back PR_SET_PDEATHSIG
   load();
   while (true) {
     auto received = launch_.channel.receive(common::Channel::Wait::kYes);
@@ -100,6 +103,16 @@ void TemplateProcess::run() {
     if (order == nullptr) leave_orphaned();
     if (order->message.type == common::MessageType::kForkWorker) fork_worker(std::move(*order));
   }
+}
+
+// What was possible for root need not be for the user: whether rings are (kernel.io_uring_disabled = 1) is told here
+// once, instead of by every worker.
+void TemplateProcess::drop_privileges() {
+  if (auto dropped = common::drop_privileges(launch_.privileges, common::Dumpable::kYes); !dropped) {
+    fail(common::Stage::kSetUp, dropped.error());
+  }
+  if (!launch_.privileges.identity) return;
+  if (auto usable = probe_ring(); !usable) fail(common::Stage::kRing, usable.error());
 }
 
 void TemplateProcess::load() {

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -18,7 +17,9 @@
 #include "worker/acceptor.h"
 #include "worker/app_handler.h"
 #include "worker/ask_answerer.h"
+#include "worker/crash_recorder.h"
 #include "worker/fd_trace.h"
+#include "worker/gauge_writer.h"
 #include "worker/high_fd.h"
 #include "worker/http_server.h"
 #include "worker/left_open.h"
@@ -32,8 +33,8 @@ namespace {
 // Completions handled before the clock is read and deadlines are looked at again.
 constexpr int kBatch = 512;
 constexpr common::Duration kJudgedLateMax = std::chrono::seconds(1);
-// Turns that a leaving worker gives its last closes to complete.
-constexpr int kClosingTurnsMax = 16;
+// Without a master nobody steers new connections away: what is queued when it dies is served, and not what comes after.
+constexpr common::Duration kOrphanEmptyingMax = Emptying::kSettle;
 
 class WorkerProcess {
  public:
@@ -50,12 +51,12 @@ class WorkerProcess {
   void note_accepted(common::TimePoint now);
   void dispatch(const Completion& completion, common::TimePoint now);
   void on_channel(common::TimePoint now);
+  enum class Peer { kThere, kGone };
+  Peer read_channel(common::TimePoint now);
+  void heed(common::Received received, common::TimePoint now);
   void on_wish(SignalWish wish, common::TimePoint now);
-  void drain(common::TimePoint now);
-  void publish(std::uint64_t turns, common::TimePoint now);
-  void count_quietly(common::TimePoint now);
+  void drain(const DrainOrder& order, common::TimePoint now);
   void tell_left_open();
-  std::uint32_t owned_fds() const;
   [[noreturn]] void fail_start(common::Stage stage, const common::Error& error);
   [[noreturn]] void leave(int status);
 
@@ -65,7 +66,6 @@ class WorkerProcess {
   Mode mode_ = Mode::kServing;
   common::WorkerMemory memory_;
   common::FdLedger ledger_;  // in memory_
-  common::TimePoint counted_at_{};
   common::TimePoint judged_at_{};
   SessionContext sessions_;
   std::optional<WorkerSignals> signals_;
@@ -74,6 +74,7 @@ class WorkerProcess {
   std::optional<Acceptor> acceptor_;
   std::optional<AppHandler> handler_;
   std::optional<HttpServer> server_;
+  std::optional<GaugeWriter> gauges_;
 };
 
 void WorkerProcess::run() {
@@ -118,15 +119,18 @@ void WorkerProcess::set_up() {
                       .headers_max = http.headers_max,
                       .body_max = http.body_max};
   sessions_.requests_per_connection = http.requests_per_connection;
-  handler_.emplace(launch_.application, launch_.record, launch_.config.log.access);
+  handler_.emplace(launch_.application, launch_.record, memory_.request(), launch_.config.log.access);
   sessions_.handler = &*handler_;
   acceptor_.emplace(*ring_, std::move(listeners));
   server_.emplace(*ring_, *acceptor_, sessions_, launch_.record,
                   HttpServerSettings{.timeouts = launch_.config.timeouts,
                                      .on_full = launch_.config.limits.on_full,
                                      .connections_max = launch_.connections_max,
-                                     .connections_high = launch_.connection_fds},
+                                     .connections_high = launch_.connection_fds,
+                                     .drain_max = launch_.config.workers.stop_timeout},
                   ledger_);
+  // Twice for each of the master's looks: one count is always recent.
+  gauges_.emplace(launch_.record, *server_, *ring_, launch_.config.recycle.interval / 2);
   report_ready();
 }
 
@@ -144,6 +148,7 @@ void WorkerProcess::share_memory() {
   const auto now = common::Clock::now();
   ledger_.note_server(launch_.channel.fd(), common::FdRole::kChannel, now);
   ledger_.note_server(signals_->fd(), common::FdRole::kSignals, now);
+  record_crashes(memory_);  // before the trace, which wants to see faults of its own first
   fd_trace_begin(memory_, launch_.config.fds.trace);
 }
 
@@ -164,7 +169,7 @@ void WorkerProcess::report_ready() {
   // Before the accepts are with the kernel: the first client is no part of it.
   launch_.record.baseline_fds.store(note_baseline(), std::memory_order_relaxed);
   ring_->turn(now, now);  // ready means: the accepts are with the kernel
-  publish(1, now);
+  gauges_->write(1, now);
   common::Message ready;
   ready.type = common::MessageType::kReady;
   ready.pid = getpid();
@@ -183,20 +188,25 @@ std::uint32_t WorkerProcess::note_baseline() {
     if (!ledger_.is_server(fd)) ledger_.mark_baseline(fd);
   }
   const auto count = static_cast<std::uint32_t>(open.size());
-  return count - std::min(count, owned_fds());
+  return count - std::min(count, gauges_->owned_fds());
 }
 
 void WorkerProcess::loop() {
   auto now = common::Clock::now();
+  auto woken_at = now;
+  common::Duration busy{0};
   for (std::uint64_t turns = 2; mode_ != Mode::kLeaving; ++turns) {
     if (mode_ == Mode::kDraining) {
       // Given up as soon as possible: a next supervisor must not take us for an instance that still accepts.
-      if (!acceptor_->armed()) server_->close_listeners();
-      if (server_->is_empty()) return;
+      if (server_->has_stopped()) server_->close_listeners();
+      // The master may have handed over clients before it heard of our end.
+      if (server_->is_empty() && (read_channel(now) == Peer::kGone || server_->is_empty())) return;
     }
     launch_.record.busy_since_ns.store(0, std::memory_order_relaxed);
+    busy += now - woken_at;  // published second, and with release: see WorkerGauges
+    launch_.record.busy_ns.store(static_cast<std::uint64_t>(busy.count()), std::memory_order_release);
     ring_->turn(server_->next_deadline(), now);
-    now = common::Clock::now();
+    now = woken_at = common::Clock::now();
     launch_.record.busy_since_ns.store(common::nanoseconds_of(now), std::memory_order_relaxed);
     note_accepted(now);
     sessions_.date.update(std::time(nullptr));
@@ -213,8 +223,7 @@ void WorkerProcess::loop() {
       judged_at_ = now;
     }
     handler_->flush_access_log();
-    publish(turns, now);
-    count_quietly(now);
+    gauges_->write(turns, now);
     now = common::Clock::now();
   }
 }
@@ -226,7 +235,7 @@ void WorkerProcess::note_accepted(common::TimePoint now) {
     ledger_.note_server(fd, common::FdRole::kConnection, now);
     any = true;
   });
-  if (any) launch_.record.owned_fds.store(owned_fds(), std::memory_order_relaxed);
+  if (any) gauges_->write_owned();
 }
 
 void WorkerProcess::dispatch(const Completion& completion, common::TimePoint now) {
@@ -243,82 +252,76 @@ void WorkerProcess::dispatch(const Completion& completion, common::TimePoint now
 }
 
 void WorkerProcess::on_channel(common::TimePoint now) {
-  auto received = launch_.channel.receive(common::Channel::Wait::kNo);
-  if (!received || std::holds_alternative<common::ChannelClosed>(*received)) {
-    // If the master is gone, TERM with a time limit comes from the kernel too, but perhaps not first.
-    common::log(common::LogLevel::kWarn, "finishing what is in flight and leaving",
-                {{"reason", received ? std::string("the master is gone") : received.error().message}});
-    std::raise(SIGTERM);
-    return drain(now);
+  if (read_channel(now) == Peer::kThere) {
+    ring_->arm_readable(launch_.channel.fd(), {.op = Op::kChannel, .index = 0});
+    return;
   }
-  if (auto* message = std::get_if<common::Received>(&*received)) {
-    if (message->message.type == common::MessageType::kDrain) drain(now);
-    if (message->message.type == common::MessageType::kOwnSlot) acceptor_->own_slot(now);
-    if (message->message.type == common::MessageType::kLimits) {
-      server_->set_connections_max(message->message.connections_max, now);
+  // If the master is gone, TERM with a time limit comes from the kernel too, but perhaps not first.
+  std::raise(SIGTERM);
+  drain({.queue = common::DrainQueue::kEmpty, .longest = kOrphanEmptyingMax}, now);
+}
+
+// All that is there, so that clients who were handed over are ours before an order that stands behind them.
+WorkerProcess::Peer WorkerProcess::read_channel(common::TimePoint now) {
+  while (true) {
+    auto received = launch_.channel.receive(common::Channel::Wait::kNo);
+    if (received && std::holds_alternative<common::ChannelEmpty>(*received)) return Peer::kThere;
+    if (auto* message = received ? std::get_if<common::Received>(&*received) : nullptr) {
+      heed(std::move(*message), now);
+    } else if (!received && received.error().errnum == EMFILE) {
+      common::log(common::LogLevel::kError, "clients handed over by the master are lost: no descriptor is left");
+    } else {
+      if (mode_ == Mode::kDraining) return Peer::kGone;  // that is what it does already
+      common::log(common::LogLevel::kWarn, "finishing what is in flight and leaving",
+                  {{"reason", received ? std::string("the master is gone") : received.error().message}});
+      return Peer::kGone;
     }
   }
-  ring_->arm_readable(launch_.channel.fd(), {.op = Op::kChannel, .index = 0});
+}
+
+void WorkerProcess::heed(common::Received received, common::TimePoint now) {
+  const common::Message& message = received.message;
+  if (message.type == common::MessageType::kDrain) {
+    DrainOrder order{.queue = message.drain_queue, .sockets = message.empty_sockets};
+    if (message.empty_ms_max > 0) order.longest = std::chrono::milliseconds(message.empty_ms_max);
+    drain(order, now);
+  }
+  if (message.type == common::MessageType::kOwnSlot) acceptor_->own_slot(now);
+  if (message.type == common::MessageType::kLimits) server_->set_connections_max(message.connections_max, now);
+  if (message.type == common::MessageType::kAdopt) {
+    for (common::UniqueFd& client : received.fds) server_->adopt(std::move(client), now);
+  }
 }
 
 void WorkerProcess::on_wish(SignalWish wish, common::TimePoint now) {
   switch (wish) {
     case SignalWish::kNone: return;
-    case SignalWish::kDrain: return drain(now);
+    case SignalWish::kDrain:
+      if (getppid() != launch_.master) {
+        return drain({.queue = common::DrainQueue::kEmpty, .longest = kOrphanEmptyingMax}, now);
+      }
+      // Its master lives and gives the slot another worker. But an order to empty the queue stands, and a master that
+      // is just dying closes its channels a moment before it is gone.
+      if (mode_ == Mode::kServing) drain({.queue = common::DrainQueue::kLeave}, now);
+      return;
     case SignalWish::kLeave: mode_ = Mode::kLeaving; return;
   }
 }
 
-void WorkerProcess::drain(common::TimePoint now) {
-  if (mode_ != Mode::kServing) return;
+void WorkerProcess::drain(const DrainOrder& order, common::TimePoint now) {
+  if (mode_ == Mode::kLeaving) return;
   mode_ = Mode::kDraining;
-  server_->drain(now);
-}
-
-void WorkerProcess::publish(std::uint64_t turns, common::TimePoint now) {
-  common::WorkerGauges& record = launch_.record;
-  record.turns.store(turns, std::memory_order_relaxed);
-  record.connections.store(server_->connections(), std::memory_order_relaxed);
-  record.in_flight.store(server_->in_flight(), std::memory_order_relaxed);
-  record.owned_fds.store(owned_fds(), std::memory_order_relaxed);
-  server_->publish(now);
-}
-
-// No handler runs at the end of a turn, so what one opens and closes again is not in this count: the master, which
-// looks whenever it likes, cannot tell a burst from a leak. Twice for each of its looks: one is always recent.
-void WorkerProcess::count_quietly(common::TimePoint now) {
-  if (now - counted_at_ < launch_.config.recycle.interval / 2) return;
-  counted_at_ = now;
-  struct stat directory{};
-  // The size is the number of open descriptors since Linux 6.2; before, it is 0, and the master's looks must do.
-  if (stat("/proc/self/fd", &directory) < 0 || directory.st_size == 0) return;
-  const auto open = static_cast<std::uint32_t>(directory.st_size);
-  const std::uint32_t owned = owned_fds();
-  launch_.record.quiet_fds.store(open - std::min(open, owned), std::memory_order_relaxed);
-  launch_.record.missing_fds.store(owned - std::min(open, owned), std::memory_order_relaxed);
-  launch_.record.quiet_at_ns.store(common::nanoseconds_of(now), std::memory_order_relaxed);
+  server_->drain(order, now);
 }
 
 // As late as possible: what worker_stop has closed is not left open.
 void WorkerProcess::tell_left_open() {
-  auto now = common::Clock::now();
-  for (int turns = 0; ring_->unsettled_descriptors() > 0 && turns < kClosingTurnsMax; ++turns) {
-    ring_->turn(now + std::chrono::milliseconds(10), now);
-    while (const auto completion = ring_->next()) {
-      if (completion->tag.op == Op::kAccept && completion->result >= 0) close(completion->result);
-    }
-    now = common::Clock::now();
-  }
+  ring_->settle();
   const LeftOpen left = find_left_open(ledger_);
   launch_.record.left_open_fds.store(left.count, std::memory_order_relaxed);
   if (left.count == 0) return;
   common::log(common::LogLevel::kWarn, "the application leaves descriptors open",
               {{"count", left.count}, {"kinds", left.text}});
-}
-
-std::uint32_t WorkerProcess::owned_fds() const {
-  constexpr std::uint32_t kRingChannelSignals = 3;
-  return kRingChannelSignals + server_->descriptors() + ring_->unsettled_descriptors();
 }
 
 void WorkerProcess::fail_start(common::Stage stage, const common::Error& error) {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
@@ -183,10 +184,10 @@ std::size_t HttpClient::send_some(std::string_view bytes) {
   return sent > 0 ? static_cast<std::size_t>(sent) : 0;
 }
 
-ReadOutcome HttpClient::fill(Deadline deadline) {
+ReadOutcome HttpClient::receive(std::size_t bytes_max, Deadline deadline) {
   char bytes[kReadBytes];
   while (true) {
-    const ssize_t count = ::recv(socket_.get(), bytes, sizeof(bytes), 0);
+    const ssize_t count = ::recv(socket_.get(), bytes, std::min(bytes_max, sizeof(bytes)), 0);
     if (count > 0) {
       buffer_.append(bytes, static_cast<std::size_t>(count));
       return ReadOutcome::kAnswer;
@@ -200,7 +201,7 @@ ReadOutcome HttpClient::fill(Deadline deadline) {
 HttpRead HttpClient::read(BodyRule rule, Deadline deadline) {
   std::size_t head = 0;
   while ((head = buffer_.find("\r\n\r\n")) == std::string::npos) {
-    const ReadOutcome outcome = fill(deadline);
+    const ReadOutcome outcome = receive(kReadBytes, deadline);
     if (outcome != ReadOutcome::kAnswer) return {outcome, {}};
   }
   HttpRead result{ReadOutcome::kAnswer, {}};
@@ -218,7 +219,7 @@ HttpRead HttpClient::read(BodyRule rule, Deadline deadline) {
   const auto parsed = std::from_chars(length_text.data(), length_text.data() + length_text.size(), length);
   if (parsed.ec != std::errc()) return {ReadOutcome::kMalformed, {}};
   while (buffer_.size() < length) {
-    const ReadOutcome outcome = fill(deadline);
+    const ReadOutcome outcome = receive(kReadBytes, deadline);
     if (outcome != ReadOutcome::kAnswer) return {outcome, std::move(result.response)};
   }
   result.response.body = buffer_.substr(0, length);
@@ -228,7 +229,7 @@ HttpRead HttpClient::read(BodyRule rule, Deadline deadline) {
 
 HttpRead HttpClient::read_to_end(Deadline deadline) {
   ReadOutcome outcome = ReadOutcome::kAnswer;
-  while (outcome == ReadOutcome::kAnswer) outcome = fill(deadline);
+  while (outcome == ReadOutcome::kAnswer) outcome = receive(kReadBytes, deadline);
   HttpRead result{outcome, {}};
   result.response.body = std::exchange(buffer_, {});
   return result;

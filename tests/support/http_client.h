@@ -4,6 +4,7 @@
 // connection. A blocking caller's tool: one thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,6 +48,8 @@ class HttpClient {
   std::size_t send_some(std::string_view bytes);
 
   HttpRead read(BodyRule rule = BodyRule::kPresent, Deadline deadline = Deadline());
+  // At most so many bytes, for a later read(), from a client that takes its time; kAnswer = something came.
+  ReadOutcome receive(std::size_t bytes_max, Deadline deadline = Deadline());
   // kEnd once the peer has sent its FIN, with all unread bytes as the body; kReset; or kTimeout.
   HttpRead read_to_end(Deadline deadline = Deadline());
   bool has_unread() const { return !buffer_.empty(); }
@@ -58,8 +61,6 @@ class HttpClient {
 
  private:
   explicit HttpClient(common::UniqueFd socket) : socket_(std::move(socket)) {}
-  // One read(2) into the buffer; kAnswer = something came.
-  ReadOutcome fill(Deadline deadline);
 
   common::UniqueFd socket_;
   std::string buffer_;

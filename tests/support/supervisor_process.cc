@@ -81,11 +81,11 @@ void SupervisorProcess::start() {
   std::vector<std::string> arguments = options_.launcher;
   arguments.push_back(program());
   if (options_.defaults == Defaults::kPortAndControl) {
-    for (const char* word : {"--bind", "127.0.0.1:0", "--control"}) arguments.emplace_back(word);
-    arguments.push_back(control_path());
+    for (const char* word : {"--bind", "127.0.0.1:0"}) arguments.emplace_back(word);
   }
+  if (options_.defaults != Defaults::kNone) arguments.insert(arguments.end(), {"--control", control_path()});
   arguments.insert(arguments.end(), options_.arguments.begin(), options_.arguments.end());
-  if (options_.defaults == Defaults::kPortAndControl && !options_.app.empty()) arguments.push_back(options_.app);
+  if (options_.defaults != Defaults::kNone && !options_.app.empty()) arguments.push_back(options_.app);
 
   std::vector<std::string> variables = options_.variables;
   variables.push_back(marker_);

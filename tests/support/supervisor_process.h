@@ -21,11 +21,12 @@
 
 namespace support {
 
-enum class Defaults { kPortAndControl, kNone };  // kPortAndControl: --bind 127.0.0.1:0 --control DIR/control.sock
+// kPortAndControl: --bind 127.0.0.1:0 --control DIR/control.sock; kControl: addresses are left to the configuration.
+enum class Defaults { kPortAndControl, kControl, kNone };
 
 struct SupervisorOptions {
   std::vector<std::string> arguments = {};        // options and, with kNone, the application too
-  std::string app = application("torture");       // with kPortAndControl the last argument; empty = none
+  std::string app = application("torture");       // unless kNone, the last argument; empty = none
   std::vector<std::string> launcher = {};         // a command that ends by executing its arguments
   std::vector<std::string> variables = {};        // "NAME=VALUE"
   std::optional<std::uint64_t> open_files = {};   // both limits

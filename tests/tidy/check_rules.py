@@ -38,6 +38,7 @@ ARROWS = {
     'tests/package/': {'supervisor'},
     'tests/incidents/': {'common', 'support'},
     'tests/integration/': {'common', 'support'},
+    'tests/lifecycle/': {'common', 'support'},
     'tests/support/': {'common', 'support'},
 }
 ROOMS = {'common', 'master', 'worker', 'supervisor', 'support'}

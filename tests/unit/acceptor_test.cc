@@ -219,6 +219,40 @@ TEST(Acceptor, SaysOnWhichListenerAClientWaits) {
   EXPECT_EQ(acceptor.waiting(), 1U);
 }
 
+TEST(Acceptor, LeavesOneListenerAndGoesOnWithTheOthers) {
+  RecordingRing ring;
+  std::vector<common::UniqueFd> two = listeners(2);
+  const common::UniqueFd first(fcntl(two[0].get(), F_DUPFD_CLOEXEC, 0));
+  Acceptor acceptor(ring, std::move(two));
+  acceptor.start();
+  acceptor.leave(0);
+  for (const Completion& completion : ring.cancelled()) {
+    if (completion.tag.op == Op::kListener) {
+      acceptor.on_readable(completion);
+    } else {
+      acceptor.on_accept(completion, kStart);
+      acceptor.go_on(completion.tag.index);
+    }
+  }
+  EXPECT_FALSE(ring.has(Op::kAccept, 0));
+  EXPECT_FALSE(ring.has(Op::kListener, 0));
+  EXPECT_TRUE(ring.has(Op::kAccept, 1));
+  const common::UniqueFd client = test_stage::connect_to(first.get());
+  EXPECT_FALSE(acceptor.has_queue()) << "that queue is somebody else's";
+  acceptor.hold();
+  EXPECT_EQ(acceptor.waiting(), std::nullopt);
+}
+
+TEST(Acceptor, SaysWhetherAnybodyIsQueued) {
+  RecordingRing ring;
+  std::vector<common::UniqueFd> two = listeners(2);
+  const common::UniqueFd second(fcntl(two[1].get(), F_DUPFD_CLOEXEC, 0));
+  Acceptor acceptor(ring, std::move(two));
+  EXPECT_FALSE(acceptor.has_queue());
+  const common::UniqueFd client = test_stage::connect_to(second.get());
+  EXPECT_TRUE(acceptor.has_queue());
+}
+
 TEST_F(Accepting, StopsForGood) {
   acceptor.start();
   acceptor.stop();

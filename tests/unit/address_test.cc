@@ -46,6 +46,28 @@ TEST(Address, KnowsItsKind) {
   EXPECT_EQ(Address::parse("unix:@a")->kind, AddressKind::kUnixAbstract);
 }
 
+TEST(Address, KnowsItsPort) {
+  EXPECT_EQ(Address::parse("127.0.0.1:65535")->port(), 65535);
+  EXPECT_EQ(Address::parse("[::1]:1")->port(), 1);
+  EXPECT_EQ(Address::parse("127.0.0.1:0")->port(), 0);
+  EXPECT_EQ(Address::parse("unix:/a")->port(), 0);
+}
+
+TEST(Address, CoversTheSamePortOfItsFamilyWhenItIsEveryInterface) {
+  const auto covers = [](const char* one, const char* other) {
+    return Address::parse(one)->covers(*Address::parse(other));
+  };
+  EXPECT_TRUE(covers(":80", "127.0.0.1:80"));
+  EXPECT_TRUE(covers(":80", ":80"));
+  EXPECT_TRUE(covers("[::]:80", "[::1]:80"));
+  EXPECT_FALSE(covers(":80", "127.0.0.1:81"));
+  EXPECT_FALSE(covers("127.0.0.1:80", ":80"));
+  EXPECT_FALSE(covers("[::]:80", "127.0.0.1:80"));
+  EXPECT_FALSE(covers(":80", "[::1]:80"));
+  EXPECT_FALSE(covers(":0", "127.0.0.1:0"));
+  EXPECT_FALSE(covers("unix:/a", "unix:/a"));
+}
+
 TEST(Address, CanBeBoundAndReadBackFromTheKernel) {
   const std::string unix_name = "unix:@supervisor-address-test-" + std::to_string(getpid());
   for (const std::string& text : {std::string("127.0.0.1:0"), unix_name}) {

@@ -88,6 +88,7 @@ TEST(ConfigSchema, HoldsTheDefaultsOfTheContract) {
                                                         {"http.body_max", "\"8MiB\""},
                                                         {"restart.backoff_first", "\"100ms\""},
                                                         {"restart.window", "\"1m\""},
+                                                        {"stop.delay", "\"0s\""},
                                                         {"control.mode", "\"0600\""}}) {
     EXPECT_EQ(rendered(defaults, key), value) << key;
     EXPECT_EQ(origin(defaults, key), "default") << key;
@@ -104,7 +105,11 @@ struct Bounds {
 TEST(ConfigSchema, AcceptsLimitsAndRefusesOnePast) {
   const std::string path_max(107, 'p');
   const std::vector<Bounds> all = {
-      {"workers.count", {"1", "512", "auto"}, {"0", "513", "-1"}, "must be 1 to 512, or \"auto\""},
+      {"workers.count",
+       {"1", "512", "auto", "1:512", "3:3", "1:auto", "auto:512"},
+       {"0", "513", "-1"},
+       "must be 1 to 512, \"auto\", or a range of these such as \"2:8\""},
+      {"stop.delay", {"0s", "0", "10ms", "1h"}, {"9ms", "3601s"}, "must be 10ms to 1h, or 0 for off"},
       {"workers.start_timeout", {"100ms", "1d"}, {"99ms", "0s", "0", "90000s"}, "must be 100ms to 1d"},
       {"workers.stop_timeout", {"100ms", "1d"}, {"99ms", "0s"}, "must be 100ms to 1d"},
       {"workers.hang_timeout", {"0s", "0", "100ms", "1d"}, {"99ms", "86401s"}, "must be 100ms to 1d, or 0 for off"},
@@ -192,14 +197,51 @@ TEST(ConfigSchema, AcceptsSixtyFourAddressesAndRefusesOneMore) {
   EXPECT_THAT(mistake_of(list + "\":0\"]"), HasSubstr("must be 1 to 64 addresses"));
 }
 
+TEST(ConfigSchema, ReadsARangeOfWorkers) {
+  const auto workers_of = [](const std::string& text) {
+    const auto loaded = common::load_config(
+        {.app_path = "", .file = "", .environment = {set("workers.count=7:9")}, .command_line = {set(text)}});
+    EXPECT_TRUE(loaded) << text;
+    return loaded ? std::pair(loaded->config.workers.count, loaded->config.workers.count_max)
+                  : std::pair<std::uint32_t, std::optional<std::uint32_t>>();
+  };
+  using Range = std::pair<std::uint32_t, std::optional<std::uint32_t>>;
+  EXPECT_EQ(workers_of("workers.count=2:8"), Range(2, 8));
+  EXPECT_EQ(workers_of("workers.count=\"2:8\""), Range(2, 8));
+  EXPECT_EQ(workers_of("workers.count=10:59"), Range(10, 59)) << "no time of day";
+  EXPECT_EQ(workers_of("workers.count=1:auto"), Range(1, 0));
+  EXPECT_EQ(workers_of("workers.count=auto:8"), Range(0, 8));
+  EXPECT_EQ(workers_of("workers.count=4"), Range(4, std::nullopt)) << "what an earlier source said is gone";
+  EXPECT_EQ(workers_of("workers.count=auto"), Range(0, std::nullopt));
+}
+
+TEST(ConfigSchema, SaysWhatIsWrongWithARangeOfWorkers) {
+  const std::string side = ": each side of the colon must be a number from 1 to 512, or auto";
+  for (const char* text :
+       {"0:8", "1:513", "1:", ":8", ":", "1:2:3", "-1:8", "1:8 ", "1.5:8", "+1:8", "a:b", "1:99999999999999999999"}) {
+    EXPECT_THAT(mistake_of("workers.count=\"" + std::string(text) + "\""), HasSubstr(side)) << text;
+  }
+  EXPECT_THAT(mistake_of("workers.count=8:2"), HasSubstr(": the first number must not exceed the second"));
+  EXPECT_THAT(mistake_of("workers.count=auto:auto"), HasSubstr(": is not a range; write \"auto\""));
+  EXPECT_THAT(mistake_of("workers.count=many"), HasSubstr(": must be a whole number, 1 to 512, \"auto\", or a range"));
+  EXPECT_THAT(mistake_of("workers.count=[1, 2]"), HasSubstr(": must be a whole number, 1 to 512"));
+}
+
+TEST(ConfigSchema, WritesARangeAsItWasGiven) {
+  for (const char* text : {"2:8", "1:auto", "auto:8", "3:3"}) {
+    const auto loaded = common::load_config(
+        {.app_path = "", .file = "", .environment = {}, .command_line = {set("workers.count=" + std::string(text))}});
+    ASSERT_TRUE(loaded) << text;
+    EXPECT_EQ(rendered(*loaded, "workers.count"), "\"" + std::string(text) + "\"");
+  }
+}
+
 TEST(ConfigSchema, SaysWhatComesInALaterVersion) {
-  for (const char* key :
-       {"workers.threads", "timeouts.request", "timeouts.request_hard", "timeouts.queue", "http.forwarded_allow",
-        "http.proxy_protocol", "admin.bind", "security.user", "security.group", "security.umask"}) {
+  for (const char* key : {"workers.threads", "timeouts.request", "timeouts.request_hard", "timeouts.queue",
+                          "http.forwarded_allow", "http.proxy_protocol", "admin.bind"}) {
     EXPECT_EQ(mistake_of(std::string(key) + "=0"),
               "--set " + std::string(key) + "=0: " + key + " is not available in this version; remove it");
   }
-  EXPECT_THAT(mistake_of("workers.count=2:8"), HasSubstr("MIN:MAX is not available in this version"));
   EXPECT_THAT(mistake_of("listen.steering=load"),
               HasSubstr("not available in this version; must be one of auto, health, hash"));
   EXPECT_EQ(mistake_of("listen.steering=health"), "");

@@ -244,7 +244,8 @@ TEST(ConfigPrint, ShowsTheOriginOfEveryValue) {
 }
 
 TEST(ConfigPrint, MakesTheSameConfigurationWhenItIsReadBack) {
-  const auto first = loaded({set("workers.count=7"),
+  const auto first = loaded({set("workers.count=7:auto"),
+                             set("stop.delay=15s"),
                              set("workers.pin=true"),
                              set("listen.bind=[\":0\", \"unix:/a b\"]"),
                              set("listen.steering=hash"),

@@ -119,11 +119,22 @@ TEST(ConnectionTable, ShortensTheDeadlinesOfPresentAndFutureIdleConnections) {
   table.enter(fresh, ConnectionState::kIdle, kStart);
   Connection& later = table.add(9, kStart);
 
-  table.shorten_idle(2s, kStart);
+  table.shorten(ConnectionState::kIdle, 2s, kStart);
   EXPECT_EQ(nearly_over.deadline, kStart + 1s);
   EXPECT_EQ(fresh.deadline, kStart + 2s);
   table.enter(later, ConnectionState::kIdle, kStart + 5s);
   EXPECT_EQ(later.deadline, kStart + 7s);
+}
+
+TEST(ConnectionTable, ShortensOneStateAndNeverProlongsIt) {
+  ConnectionTable table(timeouts());
+  Connection& unlimited = table.add(7, kStart);
+  Connection& fresh = table.add(8, kStart);
+  table.shorten(ConnectionState::kWriting, 5s, kStart);
+  table.shorten(ConnectionState::kWriting, 9s, kStart);
+  table.enter(unlimited, ConnectionState::kWriting, kStart);
+  EXPECT_EQ(unlimited.deadline, kStart + 5s);
+  EXPECT_EQ(fresh.deadline, kStart + 10s);
 }
 
 TEST(ConnectionTableDeathTest, RefusesToForgetWhatTheKernelStillHolds) {
@@ -131,6 +142,27 @@ TEST(ConnectionTableDeathTest, RefusesToForgetWhatTheKernelStillHolds) {
   Connection& connection = table.add(7, kStart);
   connection.receive = worker::ReceiveArm::kArmed;
   EXPECT_DEATH(table.remove(connection), "CHECK");
+}
+
+TEST(ConnectionState, IsSilentWhenNeitherSideOwesTheOtherAnything) {
+  for (std::size_t i = 0; i < worker::kConnectionStates; ++i) {
+    const auto state = static_cast<ConnectionState>(i);
+    EXPECT_EQ(worker::is_silent(state), state == ConnectionState::kNew || state == ConnectionState::kIdle);
+  }
+}
+
+TEST(IdleRhythm, LastsForTwiceTheLongestPause) {
+  EXPECT_TRUE(worker::keeps_its_rhythm(10s - 1ns, 5s, timeouts()));
+  EXPECT_FALSE(worker::keeps_its_rhythm(10s, 5s, timeouts()));
+  EXPECT_FALSE(worker::keeps_its_rhythm(0s, 0s, timeouts())) << "it has shown none";
+}
+
+TEST(IdleRhythm, NeverOutlastsTheKeepAliveTimeout) {
+  EXPECT_TRUE(worker::keeps_its_rhythm(75s - 1ns, 60s, timeouts()));
+  EXPECT_FALSE(worker::keeps_its_rhythm(75s, 60s, timeouts()));
+  common::TimeoutSettings unlimited = timeouts();
+  unlimited.keep_alive = 0s;
+  EXPECT_TRUE(worker::keeps_its_rhythm(75s, 60s, unlimited));
 }
 
 TEST(ConnectionState, AnswersOnlyARequestThatIsOwed) {

@@ -24,7 +24,14 @@ struct Service : master::ServiceView, master::ServiceOrders {
     recycled = slot;
     return slot < 2;
   }
-  void scale(std::uint32_t workers) override { scaled = workers; }
+  std::uint32_t scale(std::uint32_t workers) override {
+    scaled = workers;
+    return workers;
+  }
+  master::ControlOutcome reload(master::ClientToken client) override {
+    reloading = client;
+    return master::Deferred{};
+  }
   void stop(master::StopKind kind) override { stopped = kind; }
   master::ControlOutcome inspect(std::optional<master::SlotIndex> slot, master::ClientToken client) override {
     inspected.emplace_back(slot, client);
@@ -40,6 +47,7 @@ struct Service : master::ServiceView, master::ServiceOrders {
   std::optional<master::SlotIndex> recycled;
   std::optional<std::uint32_t> scaled;
   std::optional<master::StopKind> stopped;
+  std::optional<master::ClientToken> reloading;
   std::vector<std::pair<std::optional<master::SlotIndex>, master::ClientToken>> inspected;
   struct Close {
     master::SlotIndex slot;
@@ -63,6 +71,12 @@ struct ControlApi : testing::Test {
     return std::get<master::ControlReply>(ask(method, path, query));
   }
 };
+
+TEST_F(ControlApi, AnswersAReloadWhenItHasEnded) {
+  EXPECT_TRUE(std::holds_alternative<master::Deferred>(ask("POST", "/reload")));
+  EXPECT_EQ(service.reloading, kToken);
+  EXPECT_EQ(now("GET", "/reload").status, 405);
+}
 
 TEST_F(ControlApi, TellsTheStatus) {
   EXPECT_EQ(now("GET", "/status").body, "{\"fine\":true}\n");

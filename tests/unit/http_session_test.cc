@@ -104,6 +104,35 @@ TEST_F(Conversation, AnswersEverythingAlreadySentBeforeItEndsInADrain) {
   EXPECT_EQ(session.phase(), HttpSession::Phase::kOver);
 }
 
+// Of a client whose further bytes the session has not been given yet.
+class MoreToCome : public worker::InputProbe {
+ public:
+  bool has_more(int) override { return has; }
+  bool has = true;
+};
+
+TEST_F(Conversation, DoesNotEndInADrainWhileMoreHasCome) {
+  MoreToCome input;
+  context.mode = ServingMode::kDraining;
+  context.input = &input;
+  session.receive(get("/1"));
+  EXPECT_EQ(taken().find("Connection: close"), std::string::npos);
+  EXPECT_EQ(session.phase(), HttpSession::Phase::kBetween);
+  input.has = false;
+  session.receive(get("/2"));
+  EXPECT_NE(taken().find("Connection: close"), std::string::npos);
+  EXPECT_EQ(session.phase(), HttpSession::Phase::kOver);
+}
+
+TEST_F(Conversation, EndsAtTheLastCallWhateverHasCome) {
+  MoreToCome input;
+  context.mode = ServingMode::kLastCall;
+  context.input = &input;
+  session.receive(get("/1") + get("/2"));
+  EXPECT_NE(taken().find("Connection: close"), std::string::npos);
+  EXPECT_EQ(echo.targets, std::vector<std::string>{"/1"});
+}
+
 TEST_F(Conversation, OwesA500WhenTheHandlerIsSilent) {
   session.receive(get("/silent"));
   EXPECT_NE(taken().find("HTTP/1.1 500 "), std::string::npos);

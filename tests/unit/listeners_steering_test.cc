@@ -14,29 +14,23 @@
 #include <iostream>
 #include <numeric>
 
-#include "master/listeners.h"
+#include "listeners_stage.h"
 
 namespace {
 
 using common::Steering;
 using common::UniqueFd;
+using listeners_stage::connect_to;
+using listeners_stage::kBacklog;
+using listeners_stage::kNoPatience;
 using master::Listeners;
 using master::ListenerSteering;
 
-constexpr std::uint32_t kBacklog = 64;
 constexpr int kBatch = 32;  // fits into the queue of one socket
-constexpr common::Duration kNoPatience{0};
 
 Listeners open(std::uint32_t slots, Steering steering = Steering::kHealth, std::size_t addresses = 1) {
   const std::vector<common::Address> any(addresses, common::Address::parse("127.0.0.1:0").value());
   return std::move(Listeners::open(any, slots, kBacklog, kNoPatience, steering).value());
-}
-
-UniqueFd connect_to(const std::string& text) {
-  const auto address = common::Address::parse(text).value();
-  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(fd.get(), address.get(), address.length), 0) << text;
-  return fd;
 }
 
 int take_queued(int listener) {

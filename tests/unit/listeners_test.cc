@@ -7,7 +7,6 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,27 +20,20 @@
 #include <thread>
 
 #include "common/inherited_fds.h"
+#include "listeners_stage.h"
 #include "support/temporary_directory.h"
 
 namespace {
 
 using common::Address;
 using common::UniqueFd;
+using listeners_stage::addresses;
+using listeners_stage::connect_to;
+using listeners_stage::has_queued;
+using listeners_stage::kBacklog;
+using listeners_stage::kNoPatience;
 using master::Listeners;
 using testing::HasSubstr;
-
-constexpr std::uint32_t kBacklog = 64;
-constexpr common::Duration kNoPatience{0};
-
-std::vector<Address> addresses(const std::vector<std::string>& texts) {
-  std::vector<Address> result;
-  for (const std::string& text : texts) {
-    auto address = Address::parse(text);
-    EXPECT_TRUE(address.has_value()) << address.error().message;
-    result.push_back(*address);
-  }
-  return result;
-}
 
 common::Result<Listeners> open(const std::vector<std::string>& texts, std::uint32_t slots = 2,
                                common::Duration patience = kNoPatience,
@@ -75,18 +67,6 @@ UniqueFd listen_on(const std::string& text, Reuse reuse) {
   EXPECT_EQ(::bind(fd.get(), address.get(), address.length), 0) << text;
   EXPECT_EQ(::listen(fd.get(), 16), 0);
   return fd;
-}
-
-UniqueFd connect_to(const std::string& text) {
-  const Address address = addresses({text}).front();
-  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(fd.get(), address.get(), address.length), 0) << text;
-  return fd;
-}
-
-bool has_queued(int fd) {
-  pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
-  return ::poll(&entry, 1, 0) == 1;
 }
 
 // Every new connection goes to the member of the group with this index.

@@ -157,6 +157,29 @@ TEST(RecyclePolicy, RaisesLimitsByTheWorkersOwnJitter) {
             RecycleReason::kFdsLeaked);
 }
 
+// Workers of one age, served alike by the kernel, reach both at the same moment if nothing spreads them.
+TEST(RecyclePolicy, SpreadsRequestsAndAgeOverWorkersThatBeganTogether) {
+  RecycleRules by_requests = rules();
+  RecycleRules by_age = rules();
+  by_requests.recycle.jitter = by_age.recycle.jitter = 0.1;
+  by_requests.recycle.requests = 10'000;
+  by_age.recycle.age = 1000s;
+  std::vector<int> tenths(10);
+  for (WorkerId worker = 1; worker <= 64; ++worker) {
+    WorkerFacts one = facts();
+    one.worker = worker;
+    const double factor = jitter_factor(worker, 0.1);
+    const auto requests = static_cast<std::uint64_t>(std::ceil(10'000 * factor));
+    EXPECT_EQ(decide({{.requests = requests - 1}}, by_requests, one), std::nullopt) << worker;
+    EXPECT_EQ(decide({{.requests = requests}}, by_requests, one), RecycleReason::kRequests) << worker;
+    const common::TimePoint due = kReady + std::chrono::ceil<common::Duration>(1000s * factor);
+    EXPECT_EQ(decide({}, by_age, one, due - 1ms), std::nullopt) << worker;
+    EXPECT_EQ(decide({}, by_age, one, due + 1ms), RecycleReason::kAge) << worker;
+    ++tenths[static_cast<std::size_t>((factor - 1) * 100)];
+  }
+  for (const int workers : tenths) EXPECT_LE(workers, 16) << "a quarter of them within a tenth of the time";
+}
+
 TEST(RecyclePolicy, DoesNotJitterTheSafetyLimits) {
   RecycleRules jittered = rules();
   jittered.recycle.jitter = 1;

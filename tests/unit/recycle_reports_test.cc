@@ -35,13 +35,13 @@ class RecycleReportsTest : public testing::Test {
 };
 
 TEST_F(RecycleReportsTest, LetAWorkerDrainAtOnceOfWhomNothingIsAwaited) {
-  reports_.begin(1, RecycleReason::kManual, 1, kNow);
+  reports_.begin(1, RecycleReason::kManual, kNow);
   reports_.drain(2, 2s, kNow);
   EXPECT_EQ(drained_, std::vector<WorkerId>{2});
 }
 
 TEST_F(RecycleReportsTest, HoldTheDrainNoLongerThanAllowed) {
-  reports_.begin(1, RecycleReason::kManual, 1, kNow);
+  reports_.begin(1, RecycleReason::kManual, kNow);
   reports_.drain(1, 2s, kNow);
   EXPECT_EQ(reports_.next_deadline(), kNow + 2s);
   reports_.on_time(kNow + 2s - 1ns);
@@ -52,8 +52,8 @@ TEST_F(RecycleReportsTest, HoldTheDrainNoLongerThanAllowed) {
 }
 
 TEST_F(RecycleReportsTest, DrainOnceWhenTheReportComesAndNotBeforeTheLastOne) {
-  reports_.report(1, 1);
-  reports_.report(1, 1);
+  reports_.report(1);
+  reports_.report(1);
   reports_.drain(1, 1h, kNow);
   const auto begun = common::Clock::now();
   int ended = 0;
@@ -75,8 +75,8 @@ TEST_F(RecycleReportsTest, DrainOnceWhenTheReportComesAndNotBeforeTheLastOne) {
 }
 
 TEST_F(RecycleReportsTest, AskForOneReportWhereOneIsOnItsWay) {
-  reports_.report(1, 1);
-  reports_.begin(1, RecycleReason::kManual, 1, kNow);
+  reports_.report(1);
+  reports_.begin(1, RecycleReason::kManual, kNow);
   reports_.drain(1, 1h, kNow);
   const auto begun = common::Clock::now();
   while (drained_.empty() && common::Clock::now() < begun + 20s) {
@@ -91,8 +91,8 @@ TEST_F(RecycleReportsTest, AskForOneReportWhereOneIsOnItsWay) {
 }
 
 TEST_F(RecycleReportsTest, LetEverybodyDrainWhenTheServiceStops) {
-  reports_.begin(1, RecycleReason::kManual, 1, kNow);
-  reports_.begin(2, RecycleReason::kManual, 1, kNow);
+  reports_.begin(1, RecycleReason::kManual, kNow);
+  reports_.begin(2, RecycleReason::kManual, kNow);
   reports_.drain(1, 2s, kNow);
   reports_.drain(2, 2s, kNow);
   reports_.release();
@@ -100,7 +100,7 @@ TEST_F(RecycleReportsTest, LetEverybodyDrainWhenTheServiceStops) {
 }
 
 TEST_F(RecycleReportsTest, ForgetAWorkerThatHasEnded) {
-  reports_.begin(1, RecycleReason::kManual, 1, kNow);
+  reports_.begin(1, RecycleReason::kManual, kNow);
   reports_.drain(1, 2s, kNow);
   reports_.on_worker_ended(1, 0);
   EXPECT_FALSE(reports_.next_deadline());

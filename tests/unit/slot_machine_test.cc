@@ -34,6 +34,7 @@ TEST(SlotMachine, IsTotal) {
       Row{E::kAwaitedReady,    {x,    x,          m(R, kPromote),  x,               m(R, kHandOver), x}},
       Row{E::kAwaitedFailed,   {x,    x,          m(B, kBackOff),  x,               m(R, kAbandon),  x}},
       Row{E::kAwaitedUnforked, {x,    x,          m(W, kRestart),  x,               m(R, kPostpone), x}},
+      Row{E::kAwaitedWithdrawn, {x,   x,          m(W, kWithdraw), x,               m(R, kWithdraw), x}},
       Row{E::kServingLost,     {x,    x,          x,               m(W, kRestart),  m(S, kSucceed),  x}},
       Row{E::kServingFailed,   {x,    x,          x,               m(B, kBackOff),  m(S, kSucceed),  x}},
   };

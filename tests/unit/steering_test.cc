@@ -39,6 +39,25 @@ std::optional<std::uint32_t> run(const Program& program, std::uint32_t random) {
   return std::nullopt;
 }
 
+// Whether a packet passes whose TCP flags are `flags`; nullopt if the program breaks a rule of the machine.
+std::optional<bool> passes(const Program& program, std::uint32_t flags) {
+  std::uint32_t a = 0;
+  for (std::size_t at = 0; at < program.size(); ++at) {
+    const sock_filter& now = program[at];
+    switch (now.code) {
+      case BPF_LD | BPF_B | BPF_ABS:
+        if (now.k != 13) return std::nullopt;
+        a = flags;
+        break;
+      case BPF_ALU | BPF_AND | BPF_K: a &= now.k; break;
+      case BPF_JMP | BPF_JEQ | BPF_K: at += a == now.k ? now.jt : now.jf; break;
+      case BPF_RET | BPF_K: return now.k != 0;
+      default: return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
 std::size_t count_of(const std::vector<bool>& able) {
   return static_cast<std::size_t>(std::count(able.begin(), able.end(), true));
 }
@@ -119,6 +138,16 @@ TEST(Steering, MakesNoChoiceWithAnIndexThatNoGroupHas) {
   const auto index = run(master::no_choice_program(), 0);
   ASSERT_TRUE(index.has_value());
   EXPECT_GE(*index, common::kWorkersMax);
+}
+
+TEST(Steering, HoldsOffWhatOpensAConnectionAndNothingElse) {
+  constexpr std::uint32_t kSyn = 0x02;
+  constexpr std::uint32_t kAck = 0x10;
+  const Program program = master::no_new_connections_program();
+  for (std::uint32_t flags = 0; flags <= 0xff; ++flags) {
+    const bool opens = (flags & kSyn) != 0 && (flags & kAck) == 0;
+    EXPECT_EQ(passes(program, flags), !opens) << flags;
+  }
 }
 
 }  // namespace

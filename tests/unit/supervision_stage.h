@@ -16,20 +16,32 @@ namespace master {
 
 // What an action is in a test: "spawn 3@1" = worker 3 in slot 1.
 struct Describe {
-  std::string operator()(const action::StartTemplate&) const { return "start-template"; }
+  // The first generation is not mentioned.
+  static std::string of(Generation generation) {
+    return generation == kFirstGeneration ? "" : " g" + std::to_string(generation);
+  }
+  std::string operator()(const action::StartTemplate& it) const { return "start-template" + of(it.generation); }
   std::string operator()(const action::StopTemplate& it) const {
-    return it.signal == SIGKILL ? "kill-template" : "term-template";
+    return (it.signal == SIGKILL ? "kill-template" : "term-template") + of(it.generation);
   }
   std::string operator()(const action::Spawn& it) const {
-    return "spawn " + std::to_string(it.worker) + "@" + std::to_string(it.slot);
+    return "spawn " + std::to_string(it.worker) + "@" + std::to_string(it.slot) + of(it.generation);
   }
-  std::string operator()(const action::Drain& it) const { return "drain " + std::to_string(it.worker); }
+  std::string operator()(const action::Drain& it) const {
+    return (it.queue == Queue::kEmpty ? "empty " : "drain ") + std::to_string(it.worker);
+  }
   std::string operator()(const action::Kill& it) const {
     return (it.signal == SIGKILL ? "kill " : "term ") + std::to_string(it.worker);
   }
   std::string operator()(const action::Forget& it) const { return "forget " + std::to_string(it.worker); }
   std::string operator()(const action::OpenSlot& it) const { return "open @" + std::to_string(it.slot); }
   std::string operator()(const action::CloseSlot& it) const { return "close @" + std::to_string(it.slot); }
+  std::string operator()(const action::RetireSlot& it) const { return "retire @" + std::to_string(it.slot); }
+  std::string operator()(const action::KeepSlot& it) const { return "keep @" + std::to_string(it.slot); }
+  std::string operator()(const action::CommitReload& it) const { return "commit" + of(it.generation); }
+  std::string operator()(const action::EndReload& it) const {
+    return "end" + of(it.generation) + (it.error.empty() ? "" : ": " + it.error);
+  }
   std::string operator()(const action::ReportReady&) const { return "report-ready"; }
   std::string operator()(const action::Note&) const { return {}; }
   std::string operator()(const action::Finish& it) const { return "finish " + std::to_string(it.exit_code); }

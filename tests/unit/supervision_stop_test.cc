@@ -116,5 +116,38 @@ TEST(Supervision, KeepsTheExitCodeOfAGivenUpServiceThatIsStoppedMeanwhile) {
   EXPECT_EQ(stage.dies(2, ExitCause::kKilled), "finish 1");
 }
 
+TEST(Supervision, ServesOnForTheDelayOfAStop) {
+  SupervisionSettings settings = settings_for(2);
+  settings.stop_delay = 15s;
+  Stage stage(settings);
+  stage.serve();
+  EXPECT_EQ(stage.tell(event::StopAsked{StopKind::kGraceful}), "");
+  EXPECT_EQ(stage.supervision.phase(), Phase::kStopDelayed);
+  EXPECT_EQ(stage.dies(1), "spawn 3@0") << "what dies is replaced";
+  stage.ready(3);
+  EXPECT_EQ(stage.pass(10s), "");
+  EXPECT_EQ(stage.tell(event::StopAsked{StopKind::kGraceful}), "") << "asking again changes nothing";
+  EXPECT_EQ(stage.tell(event::ReloadAsked{2, settings}), "end g2: the service is not ready yet, or about to stop");
+  EXPECT_EQ(stage.pass(5s - 1ns), "");
+  EXPECT_EQ(stage.pass(1ns), "term-template, drain 3, drain 2");
+}
+
+TEST(Supervision, DoesNotDelayAQuickStop) {
+  SupervisionSettings settings = settings_for(1);
+  settings.stop_delay = 15s;
+  Stage stage(settings);
+  stage.serve();
+  stage.tell(event::StopAsked{StopKind::kGraceful});
+  EXPECT_EQ(stage.tell(event::StopAsked{StopKind::kQuick}), "term-template, term 1");
+}
+
+TEST(Supervision, DoesNotDelayTheStopOfAServiceThatIsNotReady) {
+  SupervisionSettings settings = settings_for(1);
+  settings.stop_delay = 15s;
+  Stage stage(settings);
+  stage.tell(event::Started{});
+  EXPECT_EQ(stage.tell(event::StopAsked{StopKind::kGraceful}), "term-template");
+}
+
 }  // namespace
 }  // namespace master

@@ -35,4 +35,23 @@ TEST(UsableCpus, FollowsTheAffinityMask) {
   ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
+TEST(UsableCpus, StandForAutoInTheNumberOfWorkers) {
+  using Numbers = std::pair<std::uint32_t, std::optional<std::uint32_t>>;
+  const auto resolved = [](std::uint32_t count, std::optional<std::uint32_t> count_max, std::uint32_t cpus) {
+    const auto workers = master::resolve_workers({.count = count, .count_max = count_max}, cpus);
+    return Numbers(workers.count, workers.count_max);
+  };
+  EXPECT_EQ(resolved(0, std::nullopt, 4), Numbers(4, std::nullopt));
+  EXPECT_EQ(resolved(0, std::nullopt, 1000), Numbers(common::kWorkersMax, std::nullopt));
+  EXPECT_EQ(resolved(3, std::nullopt, 4), Numbers(3, std::nullopt));
+  EXPECT_EQ(resolved(2, 8, 4), Numbers(2, 8));
+  EXPECT_EQ(resolved(1, 0, 4), Numbers(1, 4));
+  EXPECT_EQ(resolved(0, 8, 4), Numbers(4, 8));
+}
+
+TEST(UsableCpus, GiveWayToTheNumberOnTheOtherSideOfARange) {
+  EXPECT_EQ(master::resolve_workers({.count = 4, .count_max = 0}, 2).count_max, 4U);
+  EXPECT_EQ(master::resolve_workers({.count = 0, .count_max = 8}, 16).count, 8U);
+}
+
 }  // namespace

@@ -45,10 +45,14 @@ TEST(WorkerMemory, IsReadInOneMappingAsItWasWrittenInTheOther) {
   worker.polls().returns.store(5);
   made.memory.ask().question.store(7);
   made.memory.trace().store(common::TraceSwitch::kOn);
+  worker.request().begin("GET", "/a");
+  worker.crash().depth.store(9);
   EXPECT_TRUE(made.memory.ledger().is_server(99));
   EXPECT_EQ(made.memory.polls().returns.load(), 5U);
   EXPECT_EQ(worker.ask().question.load(), 7U);
   EXPECT_EQ(worker.trace().load(), common::TraceSwitch::kOn);
+  EXPECT_EQ(made.memory.request().read(), "GET /a");
+  EXPECT_EQ(made.memory.crash().depth.load(), 9U);
 }
 
 TEST(WorkerMemory, HasRoomForTheDescriptorsAskedForAndNoMore) {
@@ -82,6 +86,8 @@ TEST(WorkerMemory, BeginsEmptyAndSwitchedOff) {
   EXPECT_EQ(made.memory.trace().load(), common::TraceSwitch::kOff);
   EXPECT_EQ(made.memory.ledger().read(0).owner, common::FdOwner::kUnknown);
   EXPECT_EQ(made.memory.ask().question.load(), 0U);
+  EXPECT_EQ(made.memory.request().read(), std::nullopt);
+  EXPECT_EQ(made.memory.crash().stage.load(), common::CrashStage::kNone);
 }
 
 TEST(WorkerMemory, WithoutMemoryHasALedgerOfNoDescriptors) {
@@ -115,7 +121,7 @@ TEST(WorkerMemory, RefusesAnotherVersion) {
   const auto attached = WorkerMemory::attach(memory_file(size_for(10)));
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().message,
-            "worker memory: layout version 0, expected 1; master and worker must be the same program");
+            "worker memory: layout version 0, expected 2; master and worker must be the same program");
 }
 
 TEST(WorkerMemory, RefusesAFileThatCouldShrinkUnderTheMaster) {

@@ -1,0 +1,10 @@
+/* crash_late: no application, but the library of loads_late: a function that crashes. */
+#include <supervisor/app.h>
+
+static volatile int* volatile nowhere;
+
+SUPERVISOR_EXPORT void crash_late(void);
+SUPERVISOR_EXPORT void crash_late(void) {
+  *nowhere = 1;
+  *nowhere = 2;
+}
