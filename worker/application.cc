@@ -172,6 +172,16 @@ common::Result<void> Application::worker_start(const supervisor_worker_info& inf
   return std::unexpected(failure("worker_start failed", reason));
 }
 
+common::Result<bool> Application::worker_ready() {
+  if (app_.worker_ready == nullptr) return true;
+  host_->take_failure();
+  int code = 0;
+  std::string reason = exception_of([&] { code = app_.worker_ready(app_.self); });
+  if (reason.empty() && (code == 0 || code == 1)) return code == 1;
+  if (reason.empty()) reason = "it returned " + std::to_string(code) + " without giving a reason";
+  return std::unexpected(failure("worker_ready failed", reason));
+}
+
 void Application::worker_stop() noexcept {
   if (app_.worker_stop == nullptr) return;
   const std::string reason = exception_of([&] { app_.worker_stop(app_.self); });

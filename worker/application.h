@@ -34,6 +34,8 @@ class Application {
   common::Result<void> load();
   // In a worker.
   common::Result<void> worker_start(const supervisor_worker_info& info);
+  // Afterwards, until it says yes.
+  common::Result<bool> worker_ready();
   void worker_stop() noexcept;
   // Afterwards the request has its answer: the application's, or a 500.
   void handle(RequestContext& request) noexcept;

@@ -16,6 +16,7 @@
 #include "common/process_title.h"
 #include "worker/acceptor.h"
 #include "worker/app_handler.h"
+#include "worker/app_start.h"
 #include "worker/ask_answerer.h"
 #include "worker/crash_recorder.h"
 #include "worker/fd_trace.h"
@@ -107,11 +108,10 @@ void WorkerProcess::set_up() {
   ring_ = std::move(*ring);
   ledger_.note_server(ring_->fd(), common::FdRole::kRing, common::Clock::now());
 
-  if (auto started = launch_.application.worker_start(
-          {.size = sizeof(supervisor_worker_info), .slot = launch_.slot, .generation = launch_.generation});
-      !started) {
-    fail_start(common::Stage::kWorkerStart, started.error());
-  }
+  const supervisor_worker_info info = {sizeof info, launch_.slot, launch_.generation};
+  const auto started = start_application(launch_.application, info, launch_.channel.fd(), signals_->fd());
+  if (!started) fail_start(common::Stage::kWorkerStart, started.error());
+  if (*started == Started::kCalledOff) leave(0);
 
   const common::HttpSettings& http = launch_.config.http;
   sessions_.limits = {.request_line_max = http.request_line_max,

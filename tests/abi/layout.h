@@ -66,7 +66,8 @@ LOCK_MEMBER(supervisor_app, load, 40);
 LOCK_MEMBER(supervisor_app, worker_start, 48);
 LOCK_MEMBER(supervisor_app, worker_stop, 56);
 LOCK_MEMBER(supervisor_app, handle, 64);
-LOCK_SIZE(supervisor_app, 72);
+LOCK_MEMBER(supervisor_app, worker_ready, 72);
+LOCK_SIZE(supervisor_app, 80);
 
 /* Values cross the interface as numbers. */
 static_assert(SUPERVISOR_LOG_DEBUG == 1 && SUPERVISOR_LOG_INFO == 2 && SUPERVISOR_LOG_WARN == 3, "log levels moved");

@@ -9,8 +9,8 @@
 // and never destroyed: clean up in worker_stop(). Nothing of it may start threads or open connections before
 // worker_start().
 //
-// Exceptions: from the constructor, load() or worker_start() they become the reason why the start failed; from handle()
-// they are logged and the client gets a 500; from worker_stop() they are logged.
+// Exceptions: from the constructor, load(), worker_start() or worker_ready() they become the reason why the start
+// failed; from handle() they are logged and the client gets a 500; from worker_stop() they are logged.
 #pragma once
 
 #include <supervisor/app.h>
@@ -40,6 +40,7 @@ class HttpApp {
 
   virtual void load(const Config&) {}  // once, before any worker exists
   virtual void worker_start(const WorkerInfo&) {}  // in each worker, before its first request
+  virtual bool worker_ready() { return true; }  // asked again every few milliseconds until it is
   virtual void worker_stop() {}  // in a worker that leaves in order, after its last request
   virtual Response handle(const Request& request) = 0;  // inline: short, never blocks
 };
@@ -74,6 +75,12 @@ inline int load(void* self) noexcept {
 inline int worker_start(void* self, const supervisor_worker_info* info) noexcept {
   const auto step = [&] { static_cast<HttpApp*>(self)->worker_start({info->slot, info->generation}); };
   return guarded(step, report_failure) ? 0 : 1;
+}
+inline int worker_ready(void* self) noexcept {
+  constexpr int kFailed = -1;
+  bool is_ready = false;
+  const auto step = [&] { is_ready = static_cast<HttpApp*>(self)->worker_ready(); };
+  return guarded(step, report_failure) ? is_ready : kFailed;
 }
 inline void worker_stop(void* self) noexcept {
   guarded([&] { static_cast<HttpApp*>(self)->worker_stop(); },
@@ -110,7 +117,8 @@ const supervisor_app* application(const supervisor_host* table, const char* name
                  load,
                  worker_start,
                  worker_stop,
-                 handle};
+                 handle,
+                 worker_ready};
   return &description;
 }
 
