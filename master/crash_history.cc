@@ -1,25 +1,14 @@
 // CrashHistory: bounding, remembering, showing.
 #include "master/crash_history.h"
 
-#include <array>
-#include <ctime>
-
 #include "common/format.h"
+#include "common/wall_time.h"
 #include "master/json_view.h"
 
 namespace master {
 namespace {
 
 using common::Json;
-
-std::string rfc3339(std::chrono::system_clock::time_point at) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(at);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text.data(), length};
-}
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
@@ -28,7 +17,7 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr)
 void CrashHistory::add(const CrashReport& report) {
   std::vector<std::string> stack = shown_frames(report.stack);
   if (stack.size() > kFramesMax) stack.resize(kFramesMax);
-  entries_.push_front({{"at", rfc3339(report.at)},
+  entries_.push_front({{"at", common::rfc3339(report.at)},
                        {"slot", report.slot},
                        {"pid", report.pid},
                        {"generation", report.generation},

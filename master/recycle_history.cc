@@ -2,11 +2,10 @@
 #include "master/recycle_history.h"
 
 #include <algorithm>
-#include <array>
-#include <ctime>
 #include <vector>
 
 #include "common/format.h"
+#include "common/wall_time.h"
 #include "master/json_view.h"
 
 namespace master {
@@ -17,15 +16,6 @@ using common::Json;
 constexpr int kDepthMax = 4;             // groups > group > list > text, and one to spare
 constexpr std::size_t kMembersMax = 32;     // of an object; a group has about 20
 constexpr std::size_t kGroupTextMax = 600;  // of a log line, so that one group does not hide all others
-
-std::string rfc3339(std::chrono::system_clock::time_point at) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(at);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text.data(), length};
-}
 
 Json bounded(const Json& value, int depth = kDepthMax) {
   if (value.is_string()) return shortened(value.get_ref<const std::string&>(), RecycleHistory::kTextMax);
@@ -98,7 +88,7 @@ Json RecycleHistory::to_json() const {
   Json list = Json::array();
   for (const Entry& entry : entries_) {
     const RecycleBeginning& beginning = entry.beginning;
-    list.push_back({{"at", rfc3339(beginning.at)},
+    list.push_back({{"at", common::rfc3339(beginning.at)},
                     {"slot", beginning.slot},
                     {"pid", beginning.pid},
                     {"generation", beginning.generation},

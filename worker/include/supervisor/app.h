@@ -155,8 +155,8 @@ typedef struct supervisor_app {
   void (*handle)(void* self, supervisor_request* request);
   /* In every worker after worker_start, every few milliseconds until it returns 1: before that the worker serves
    * nobody, and neither a start nor a reload counts it as ready. For what warms up on threads of its own;
-   * workers.start_timeout covers it too. 0 = not yet; any other number = failure, as of worker_start. May be NULL: ready
-   * at once. */
+   * workers.start_timeout covers it too. 0 = not yet; any other number = failure, as of worker_start. NULL = ready at
+   * once. */
   int (*worker_ready)(void* self);
 } supervisor_app;
 
