@@ -88,6 +88,7 @@ struct History {
   std::vector<Death> deaths;
   std::vector<Shortage> shortages;
   std::vector<std::uint8_t> executions;  // by id: how often the application began with it
+  common::Duration drain_max{};  // how long a draining worker may answer those that were connected before
   common::Duration grace{};  // how long a draining worker leaves a connection open that has nothing in flight
 };
 

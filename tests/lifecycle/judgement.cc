@@ -37,8 +37,12 @@ bool is_allowed(const Attempt& attempt, const History& history) {
     if (epoch.letter != attempt.letter || epoch.generation != attempt.generation) return false;
     if (epoch.begins > attempt.ended) return false;
     if (epoch.ends >= attempt.sent) return true;
-    return attempt.connected <= epoch.ends && attempt.sent - epoch.ends <= history.grace;
+    return attempt.connected <= epoch.ends && attempt.sent - epoch.ends <= history.drain_max;
   });
+}
+
+std::string milliseconds(common::Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) + " ms";
 }
 
 struct Fate {  // of an id
@@ -128,11 +132,15 @@ class Judge {
   }
 
   void find(std::uint64_t& counter, const Attempt& attempt, const std::string& what) {
-    const auto since_sent = std::chrono::duration_cast<std::chrono::milliseconds>(attempt.ended - attempt.sent);
-    std::string text = name_of(attempt.kind) + (": " + what) + ", " + std::to_string(since_sent.count()) + " ms";
+    std::string text = name_of(attempt.kind) + (": " + what) + ", " + milliseconds(attempt.ended - attempt.sent);
     if (attempt.server != 0) text += ", worker " + std::to_string(attempt.server);
     if (attempt.letter != 0) text += std::string(", build ") + attempt.letter;
     if (attempt.generation != 0) text += " of generation " + std::to_string(attempt.generation);
+    for (const Epoch& epoch : history_.epochs) {
+      if (epoch.generation != attempt.generation) continue;
+      text += ", connected " + milliseconds(attempt.connected - epoch.ends) + " and sent " +
+              milliseconds(attempt.sent - epoch.ends) + " after its time";
+    }
     find(counter, attempt.id, text);
   }
 

@@ -5,7 +5,7 @@
 // silent for longer than the grace of a drain.
 //
 // A generation may answer from when it was asked for until the reload that replaced it was answered. After that its
-// workers may drain: the connections they had are served until the grace is over, and no new one.
+// workers may drain: the connections they had are served as long as that takes, and no new one.
 //
 // What is excused, and why:
 //  - a failed attempt on a connection that a killed worker held when it died. Over TCP that is known exactly, from the

@@ -37,6 +37,7 @@ History history(std::vector<Attempt> attempts, std::vector<std::uint8_t> executi
   result.executions = std::move(executions);
   result.epochs = {{.letter = 'A', .generation = 1, .begins = at(0)}};
   result.grace = std::chrono::milliseconds(200);
+  result.drain_max = std::chrono::milliseconds(200);
   return result;
 }
 
@@ -181,7 +182,7 @@ TEST(Judgement, AllowsBothGenerationsWithinAReloadAndOneOutside) {
   EXPECT_EQ(judge(reloaded(answer(0, 40, 50, 'B', 2))).wrong_generation, 0U);
 }
 
-TEST(Judgement, LetsAnOldGenerationServeItsConnectionsUntilTheGraceIsOver) {
+TEST(Judgement, LetsAnOldGenerationServeItsConnectionsWhileItMayDrain) {
   EXPECT_EQ(judge(reloaded(answer(0, 260, 270, 'A', 1))).wrong_generation, 0U);
   EXPECT_EQ(judge(reloaded(answer(0, 261, 270, 'A', 1))).wrong_generation, 1U);
   EXPECT_EQ(judge(reloaded(on_new_connection(answer(0, 260, 270, 'A', 1)))).wrong_generation, 1U);

@@ -22,6 +22,7 @@ bool Trial::begin() {
     return false;
   }
   history_.grace = service_.options().grace;
+  history_.drain_max = service_.options().stop_timeout;
   clientele_.emplace(service_.addresses(), service_.options().grace);
   expect_progress();
   return !::testing::Test::HasFailure();
