@@ -115,9 +115,9 @@ Assigned assign_to(const CountKind& kind, const RawValue& value, Config& config)
 std::optional<std::uint64_t> read_side(const RangeKind& kind, std::string_view text) {
   if (text == kind.zero_word) return 0;
   std::uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || rest != end || number < kind.min || number > kind.max) return std::nullopt;
+  const auto [rest, error] = std::from_chars(std::to_address(text.begin()), std::to_address(text.end()), number);
+  if (error != std::errc() || rest != std::to_address(text.end()) || number < kind.min || number > kind.max)
+    return std::nullopt;
   return number;
 }
 

@@ -184,8 +184,8 @@ void Master::hand_on(std::vector<common::UniqueFd> clients) {
   if (clients.empty()) return;
   common::Message message;
   message.type = common::MessageType::kAdopt;
-  std::vector<int> fds;
-  for (const common::UniqueFd& client : clients) fds.push_back(client.get());
+  std::vector<int> fds(clients.size());
+  std::ranges::transform(clients, fds.begin(), &common::UniqueFd::get);
   std::vector<WorkerView> views = supervision_.workers();
   std::ranges::rotate(
       views, views.begin() + static_cast<std::ptrdiff_t>(handed_on_++ % std::max<std::size_t>(views.size(), 1)));

@@ -15,8 +15,7 @@ using common::Result;
 
 Result<void> Listeners::begin_change(std::span<const Address> addresses, std::uint32_t backlog) {
   CHECK(!change_);
-  change_.emplace();
-  change_->backlog = backlog;
+  change_ = Change{.next = {}, .asked = {}, .backlog = backlog};
   auto prepared = prepare(addresses);
   if (!prepared) end_change(common::TimePoint{});  // nothing listens yet, so nobody has to wait for it
   return prepared;

@@ -35,9 +35,8 @@ void mark(std::span<const int> fds, OnExec what) {
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  for (std::string& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
+  std::vector<char*> result(texts.size() + 1, nullptr);
+  std::ranges::transform(texts, result.begin(), [](std::string& text) { return text.data(); });
   return result;
 }
 
@@ -57,10 +56,25 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::vector<std::string> arguments = {program.arguments.front(), std::string(kCheckVerb), std::to_string(handover)};
+  arguments.insert(arguments.end(), program.arguments.begin() + 1, program.arguments.end());
   execv(program.path.c_str(), pointers(arguments).data());
   const std::string words = common::format("execute {}: {}\n", program.path, common::errno_text(errno));
   std::ignore = write(STDERR_FILENO, words.data(), words.size());
   _exit(1);
+}
+
+// Where a shell has found it; "" = somewhere else. A symbolic link stays one, so that it can be changed.
+std::string found_by_path(const std::string& name) {
+  const char* const variable = std::getenv("PATH");
+  std::string_view rest = variable == nullptr ? "" : variable;
+  while (!name.empty() && !rest.empty()) {
+    const std::string_view directory = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(directory.size() + 1, rest.size()));
+    std::error_code error;
+    const auto path = std::filesystem::absolute(std::filesystem::path(directory) / name, error);
+    if (!error && std::filesystem::equivalent(path, "/proc/self/exe", error)) return path.string();
+  }
+  return "";
 }
 
 }  // namespace
@@ -69,10 +83,13 @@ ProgramImage own_program(int argc, const char* const* argv) {
   ProgramImage program{.path = {}, .arguments = {argv, argv + argc}};
   const std::string name = argc > 0 ? argv[0] : "";
   std::error_code error;
-  // Found by PATH, or started by somebody who gave another name: the file it was then.
-  const auto path = name.find('/') != name.npos ? std::filesystem::absolute(name, error)
-                                                : std::filesystem::read_symlink("/proc/self/exe", error);
-  if (!error) program.path = path.string();
+  if (name.find('/') != name.npos) {
+    program.path = std::filesystem::absolute(name, error).string();
+  } else {
+    program.path = found_by_path(name);
+  }
+  // Started by somebody who gave another name: the file it was then.
+  if (program.path.empty()) program.path = std::filesystem::read_symlink("/proc/self/exe", error).string();
   if (program.arguments.empty()) program.arguments.push_back(program.path);
   return program;
 }
