@@ -96,7 +96,9 @@ TEST(Incident5, HoldsUpNobodyForLongerThanItTakesToFindIt) {
 }
 
 TEST(Incident5, IsFoundInABackgroundThreadWhileRequestsAreAnswered) {
-  SupervisorProcess server({.arguments = joined({workers(1), looking_for_spins("\"1s\"")})});
+  // It could drain at once, and waits at most a quarter of that for its report.
+  SupervisorProcess server({.arguments = joined({workers(1), looking_for_spins("\"1s\""),
+                                                 support::set("workers.stop_timeout", "\"10s\"")})});
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t spinner = server.worker(0);
   LoadGenerator load({.address = server.address(), .threads = 1});
