@@ -115,7 +115,7 @@ std::string format_unix(const sockaddr_storage& storage, socklen_t length) {
 Result<Address> Address::parse(std::string_view text) {
   if (text.empty()) return refuse(text, "must be HOST:PORT, [V6]:PORT, :PORT, unix:/path or unix:@name");
   if (text.starts_with("fd://") || text == "systemd" || text.starts_with("systemd:")) {
-    return refuse(text, "inherited sockets are not available in this version; use HOST:PORT or unix:/path");
+    return refuse(text, "stands for an inherited socket, which has no place here; use HOST:PORT or unix:/path");
   }
   if (text.starts_with("unix:")) return parse_unix(text);
   if (text.front() == '[') return parse_v6(text);

@@ -37,7 +37,7 @@ enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
 enum class AccessLog { kOff, kCombined, kJson };
 
 struct ListenSettings {
-  std::vector<std::string> bind = {"127.0.0.1:8000"};  // texts that Address::parse accepted
+  std::vector<std::string> bind = {"127.0.0.1:8000"};  // texts that parse_bind_target() accepted
   std::uint32_t backlog = 4096;
   Steering steering = Steering::kAuto;
 };

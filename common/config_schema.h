@@ -72,7 +72,7 @@ struct ChoiceKind {
   std::span<const std::string_view> later = {};  // names to come in a later version
 };
 
-struct AddressesKind {  // 1 to kBindMax texts that Address::parse accepts
+struct AddressesKind {  // 1 to kBindMax texts that parse_bind_target() accepts
   Accessor<std::vector<std::string>> at;
 };
 

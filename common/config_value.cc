@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "common/address.h"
+#include "common/bind_target.h"
 #include "common/format.h"
 #include "common/units.h"
 
@@ -189,7 +189,7 @@ Assigned assign_to(const AddressesKind& kind, const RawValue& value, Config& con
   }
   if (addresses.empty() || addresses.size() > kBindMax) return out_of_range(kind);
   for (const std::string& text : addresses) {
-    if (const auto address = Address::parse(text); !address) return std::unexpected(address.error().message);
+    if (const auto target = parse_bind_target(text); !target) return std::unexpected(target.error().message);
   }
   kind.at.set(config, std::move(addresses));
   return {};

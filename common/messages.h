@@ -54,6 +54,7 @@ struct Message {
   std::uint32_t generation = 0;  // kForkWorker
   std::uint32_t record = 0;  // kForkWorker: index into the scoreboard
   std::int32_t pid = 0;  // kForked
+  std::uint64_t shared_sockets = 0;  // kStartWorker: bit i = workers of other slots accept from the i-th socket, too
   std::uint32_t connections_max = 0;  // kLimits
   DrainQueue drain_queue = DrainQueue::kLeave;  // kDrain
   // kDrain with kEmpty. Bit i is the i-th socket of kStartWorker. The others are left: those that a successor or

@@ -55,6 +55,12 @@ bool ControlServer::is_quiet() const {
   return std::ranges::all_of(clients_, [](const Client& client) { return client.state == State::kIdle; });
 }
 
+std::vector<int> ControlServer::hand_over() const {
+  std::vector<int> fds;
+  for (const Client& client : clients_) fds.push_back(client.fd.get());
+  return fds;
+}
+
 void ControlServer::on_event(int fd, std::uint32_t /*events*/, common::TimePoint now) {
   date_.update(std::time(nullptr));
   if (fd == socket_->fd()) return accept_client(now);

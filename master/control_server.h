@@ -12,6 +12,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/http_parser.h"
@@ -51,6 +53,9 @@ class ControlServer {
   void reply(ClientToken client, const ControlReply& reply, common::TimePoint now);
   std::size_t clients() const { return clients_.size(); }
   bool is_quiet() const;  // no client waits for anything
+  // For the next image of the program, while it is quiet: nothing of what they have sent has been read.
+  std::vector<int> hand_over() const;
+  void resume(common::UniqueFd client, common::TimePoint now) { add(std::move(client), now); }
 
  private:
   /*

@@ -64,8 +64,9 @@ void Master::on_forked(const common::Message& message) {
   common::Message start;
   start.type = common::MessageType::kStartWorker;
   start.worker = entry->id;
-  const auto sent =
-      entry->channel.send(start, parts_.listeners.sockets_of(entry->slot, addresses_of(entry->generation)));
+  const AddressSet addresses = addresses_of(entry->generation);
+  start.shared_sockets = parts_.listeners.shared_of(entry->slot, addresses);
+  const auto sent = entry->channel.send(start, parts_.listeners.sockets_of(entry->slot, addresses));
   if (!sent) {
     common::log(common::LogLevel::kWarn, "cannot hand the sockets to a worker: " + sent.error().message,
                 {{"slot", entry->slot}, {"pid", entry->pid}});

@@ -29,31 +29,33 @@ struct Overloaded : Handlers... {
 }  // namespace
 
 void Master::execute(const Action& action) {
-  std::visit(
-      Overloaded{
-          [this](const action::StartTemplate& order) { start_template(order.generation); },
-          [this](const action::StopTemplate& order) { stop_template(order); },
-          [this](const action::Spawn& order) { spawn(order); },
-          [this](const action::Drain& order) {
-            if (supervision_.phase() >= Phase::kStopGraceful || order.queue == Queue::kEmpty) {
-              return drain(order.worker, order.queue);
-            }
-            const auto patience = std::min(kReportPatience, active_.config.workers.stop_timeout / 4);
-            reports_.drain(order.worker, patience, common::Clock::now());
-          },
-          [this](const action::Kill& order) { kill_worker(order); },
-          [this](const action::Forget& order) { forget(order.worker); },
-          [this](const action::OpenSlot& order) { open_slot(order.slot); },
-          [this](const action::RetireSlot& order) { parts_.listeners.retire_slot(order.slot, common::Clock::now()); },
-          [this](const action::KeepSlot& order) { parts_.listeners.un_retire(order.slot); },
-          [this](const action::CloseSlot& order) { close_slot(order.slot); },
-          [this](const action::ReportReady&) { report_ready(); },
-          [this](const action::CommitReload&) { commit_reload(); },
-          [this](const action::EndReload& end) { end_reload(end); },
-          [this](const action::Note& note) { on_note(note); },
-          [this](const action::Finish& finish) { finish_ = finish; },
-      },
-      action);
+  std::visit(Overloaded{
+                 [this](const action::StartTemplate& order) { start_template(order.generation); },
+                 [this](const action::StopTemplate& order) { stop_template(order); },
+                 [this](const action::Spawn& order) { spawn(order); },
+                 [this](const action::Drain& order) {
+                   if (supervision_.phase() >= Phase::kStopGraceful || order.queue == Queue::kEmpty) {
+                     return drain(order.worker, order.queue);
+                   }
+                   const auto patience = std::min(kReportPatience, active_.config.workers.stop_timeout / 4);
+                   reports_.drain(order.worker, patience, common::Clock::now());
+                 },
+                 [this](const action::Kill& order) { kill_worker(order); },
+                 [this](const action::Forget& order) { forget(order.worker); },
+                 [this](const action::OpenSlot& order) { open_slot(order.slot); },
+                 [this](const action::RetireSlot& order) {
+                   parts_.listeners.retire_slot(order.slot, common::Clock::now());
+                   if (parts_.listeners.needs_sweep()) next_sweep_ = common::Clock::now();
+                 },
+                 [this](const action::KeepSlot& order) { parts_.listeners.un_retire(order.slot); },
+                 [this](const action::CloseSlot& order) { close_slot(order.slot); },
+                 [this](const action::ReportReady&) { report_ready(); },
+                 [this](const action::CommitReload&) { commit_reload(); },
+                 [this](const action::EndReload& end) { end_reload(end); },
+                 [this](const action::Note& note) { on_note(note); },
+                 [this](const action::Finish& finish) { finish_ = finish; },
+             },
+             action);
 }
 
 void Master::on_note(const action::Note& note) {
@@ -177,6 +179,7 @@ void Master::close_slot(SlotIndex slot) {
     hand_on(std::move(clients));
   }
   parts_.listeners.close_slot(slot);
+  if (parts_.listeners.needs_sweep()) next_sweep_ = common::Clock::now();
 }
 
 // To the first worker that takes them; at most common::kAdoptMax.
@@ -201,6 +204,7 @@ void Master::hand_on(std::vector<common::UniqueFd> clients) {
 }
 
 void Master::report_ready() {
+  if (parts_.listeners.needs_sweep()) next_sweep_ = common::Clock::now();
   std::string addresses;
   for (const ListenerView& listener : parts_.listeners.views()) {
     addresses += (addresses.empty() ? "" : ", ") + listener.address;

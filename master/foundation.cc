@@ -10,7 +10,6 @@
 #include <string>
 #include <utility>
 
-#include "common/address.h"
 #include "common/config_load.h"
 #include "common/format.h"
 #include "common/log.h"
@@ -23,16 +22,6 @@ namespace master {
 namespace {
 
 using common::Result;
-
-Result<std::vector<common::Address>> parse_addresses(const std::vector<std::string>& texts) {
-  std::vector<common::Address> addresses;
-  for (const std::string& text : texts) {
-    auto address = common::Address::parse(text);
-    if (!address) return std::unexpected(address.error());
-    addresses.push_back(*address);
-  }
-  return addresses;
-}
 
 ConnectionBudget budget_for(const common::Config& config, const OpenFilesPlan& open_files) {
   return decide_connections({.open_files_soft = open_files.soft,
@@ -77,6 +66,9 @@ Result<void> check_sockets(const Handover& handover) {
       if (auto fits = check_socket(listener.address, fd, SO_ACCEPTCONN, kListens); !fits) return fits;
     }
   }
+  for (const int fd : handover.control_clients) {
+    if (auto fits = check_socket("a client of the control socket", fd, SO_TYPE, SOCK_STREAM); !fits) return fits;
+  }
   return check_socket("the control socket", handover.control, SO_ACCEPTCONN, kListens);
 }
 
@@ -96,15 +88,16 @@ Result<common::Config> read_config(const Handover& handover) {
   return common::fail("hand-over: the running configuration: " + mistakes);
 }
 
-// The descriptors stay open beside the mappings: the next upgrade needs them.
-Result<std::vector<common::WorkerMemory>> map_memories(const Handover& handover) {
+// The descriptors stay open beside the mappings: the next upgrade needs them. What a worker has written over since the
+// check is its own loss.
+Result<std::vector<common::WorkerMemory>> map_memories(const Handover& handover, Purpose purpose) {
   std::vector<common::WorkerMemory> memories;
   for (const HandedWorker& worker : handover.workers) {
     common::UniqueFd fd(fcntl(worker.memory, F_DUPFD_CLOEXEC, 0));
     if (!fd) return not_there("a worker's memory", worker.memory, common::errno_text(errno));
     auto memory = common::WorkerMemory::attach(std::move(fd));
-    if (!memory) return std::unexpected(memory.error());
-    memories.push_back(std::move(*memory));
+    if (!memory && purpose == Purpose::kCheck) return std::unexpected(memory.error());
+    memories.push_back(memory ? std::move(*memory) : common::WorkerMemory());
   }
   return memories;
 }
@@ -127,7 +120,7 @@ Result<void> check_numbers(const Handover& handover) {
 
 }  // namespace
 
-Result<Foundation> lay_foundation(common::Config config, const Environment& environment) {
+Result<Foundation> lay_foundation(common::Config config, const Environment& environment, InheritedSockets sockets) {
   auto privileges = resolve_privileges(config.security);
   if (!privileges) return std::unexpected(privileges.error());
   auto open_files = raise_open_files(config.limits.open_files);
@@ -136,9 +129,11 @@ Result<Foundation> lay_foundation(common::Config config, const Environment& envi
   for (const auto& warning : {open_files->warning, budget.warning}) {
     if (warning) common::log(common::LogLevel::kWarn, *warning);
   }
-  config.workers = resolve_workers(config.workers, usable_cpus());
+  const auto addresses = sockets.resolve(config.listen.bind);
+  if (!addresses) return std::unexpected(addresses.error());
+  config.workers = resolve_workers(config.workers, sockets.slots_for(*addresses).value_or(usable_cpus()));
   const std::uint32_t workers_max = config.workers.count_max.value_or(config.workers.count);
-  if (const auto refused = refuse_open_files(open_files->soft, workers_max, config.listen.bind.size())) {
+  if (const auto refused = refuse_open_files(open_files->soft, workers_max, addresses->size())) {
     return common::fail(*refused);
   }
   common::log(common::LogLevel::kInfo, "starting",
@@ -152,11 +147,10 @@ Result<Foundation> lay_foundation(common::Config config, const Environment& envi
   if (config.control.socket.empty()) config.control.socket = default_control_path(config.app_path, environment);
   auto control = ControlSocket::open(config.control.socket, config.control.mode, owner_of_control(*privileges));
   if (!control) return std::unexpected(control.error());
-  const auto addresses = parse_addresses(config.listen.bind);
-  if (!addresses) return std::unexpected(addresses.error());
+  StoredSockets stored(sockets.stored_names().begin(), sockets.stored_names().end());
   auto listeners =
       Listeners::open(*addresses, config.workers.count, config.listen.backlog, Listeners::kPredecessorPatience,
-                      config.listen.steering, owner_of_listener(*privileges));
+                      config.listen.steering, owner_of_listener(*privileges), std::move(sockets));
   if (!listeners) return std::unexpected(listeners.error());
   auto scoreboard = common::Scoreboard::create();
   if (!scoreboard) return std::unexpected(scoreboard.error());
@@ -164,11 +158,12 @@ Result<Foundation> lay_foundation(common::Config config, const Environment& envi
                     .open_files = *open_files,
                     .scoreboard = std::move(*scoreboard),
                     .listeners = std::move(*listeners),
+                    .stored = std::move(stored),
                     .control = std::move(*control),
                     .predecessor = std::nullopt};
 }
 
-Result<Foundation> take_over(int handover_fd) {
+Result<Foundation> take_over(int handover_fd, Purpose purpose) {
   auto handover = read_handover(handover_fd);
   if (!handover) return std::unexpected(handover.error());
   for (const auto check : {keep_to_ourselves, check_sockets, check_numbers}) {
@@ -178,7 +173,7 @@ Result<Foundation> take_over(int handover_fd) {
   if (!config) return std::unexpected(config.error());
   auto privileges = resolve_privileges(config->security);
   if (!privileges) return std::unexpected(privileges.error());
-  auto memories = map_memories(*handover);
+  auto memories = map_memories(*handover, purpose);
   if (!memories) return std::unexpected(memories.error());
   auto scoreboard = common::Scoreboard::attach(common::UniqueFd(handover->scoreboard));
   if (!scoreboard) return std::unexpected(scoreboard.error());
@@ -192,6 +187,7 @@ Result<Foundation> take_over(int handover_fd) {
                     .open_files = open_files,
                     .scoreboard = std::move(*scoreboard),
                     .listeners = std::move(*listeners),
+                    .stored = {},
                     .control = std::move(control),
                     .predecessor = Predecessor{.handover = std::move(*handover), .memories = std::move(*memories)}};
 }

@@ -81,6 +81,11 @@ Json to_json(const HandedListener& listener) {
   return {{"asked", listener.asked},
           {"address", listener.address},
           {"sockets", listener.sockets},
+          {"activated", listener.activated},
+          {"names", listener.names},
+          {"slots", listener.slots},
+          {"shared", listener.is_shared},
+          {"in_order", listener.is_in_order},
           {"path", listener.path ? to_json(*listener.path) : Json()}};
 }
 
@@ -89,6 +94,11 @@ HandedListener listener_from(const Json& json) {
   json.at("asked").get_to(listener.asked);
   json.at("address").get_to(listener.address);
   json.at("sockets").get_to(listener.sockets);
+  json.at("activated").get_to(listener.activated);
+  json.at("names").get_to(listener.names);
+  json.at("slots").get_to(listener.slots);
+  json.at("shared").get_to(listener.is_shared);
+  json.at("in_order").get_to(listener.is_in_order);
   if (const Json& path = json.at("path"); !path.is_null()) listener.path = path_from(path);
   return listener;
 }
@@ -142,6 +152,7 @@ Handover handover_from(const Json& json) {
   for (const Json& listener : json.at("listeners")) it.listeners.push_back(listener_from(listener));
   json.at("control").get_to(it.control);
   it.control_path = path_from(json.at("control_path"));
+  json.at("control_clients").get_to(it.control_clients);
   json.at("inherited").get_to(it.inherited);
   json.at("reload_error").get_to(it.reload_error);
   it.recycles = json.at("recycles");
@@ -161,6 +172,7 @@ std::vector<int> Handover::descriptors() const {
   for (const HandedListener& listener : listeners) {
     fds.insert(fds.end(), listener.sockets.begin(), listener.sockets.end());
   }
+  fds.insert(fds.end(), control_clients.begin(), control_clients.end());
   std::ranges::sort(fds);
   return fds;
 }
@@ -185,6 +197,7 @@ std::string encode(const Handover& it) {
                      {"listeners", list(it.listeners)},
                      {"control", it.control},
                      {"control_path", to_json(it.control_path)},
+                     {"control_clients", it.control_clients},
                      {"inherited", it.inherited},
                      {"reload_error", it.reload_error},
                      {"recycles", it.recycles},

@@ -49,6 +49,11 @@ struct HandedListener {
   std::string address;  // as bound
   std::vector<int> sockets;
   std::optional<common::OwnedPath> path;
+  std::size_t activated = 0;          // the first ones: passed to us by whoever bound them
+  std::vector<std::string> names = {};  // under which they were passed
+  std::uint32_t slots = 0;            // with a socket of their own
+  bool is_shared = false;             // all sockets by all slots
+  bool is_in_order = true;            // the kernel's index of a socket is its slot
 };
 
 struct Handover {
@@ -67,6 +72,7 @@ struct Handover {
   std::vector<HandedListener> listeners;    // in the order of the settings
   int control = -1;
   common::OwnedPath control_path;
+  std::vector<int> control_clients;         // whose next request has not been read
   std::vector<int> inherited;               // the application's, from whoever started us; sorted
   std::string reload_error;                 // of the last one, "" = none
   common::Json recycles;                    // as in `status`

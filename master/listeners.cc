@@ -15,30 +15,6 @@ namespace master {
 using common::Address;
 using common::Result;
 
-Result<Listeners> Listeners::open(std::span<const Address> addresses, std::uint32_t slots, std::uint32_t backlog,
-                                  common::Duration patience, common::Steering steering,
-                                  std::optional<FileOwner> owner) {
-  if (auto distinct = check_distinct(addresses); !distinct) return std::unexpected(distinct.error());
-  const auto give_up_at = common::Clock::now() + patience;
-  // All of them before the first is opened: what is found listening is certainly not ours.
-  for (const Address& address : addresses) {
-    if (auto free = wait_until_free(address, give_up_at); !free) return std::unexpected(free.error());
-  }
-  Listeners result;
-  result.slots_ = slots;
-  result.backlog_ = backlog;
-  result.owner_ = owner;
-  for (const Address& address : addresses) {
-    auto group = ListenerGroup::bind(address, slots, owner);
-    if (!group) return std::unexpected(group.error());
-    if (auto listens = (*group)->listen(backlog); !listens) return std::unexpected(listens.error());
-    result.current_.push_back(group->get());
-    result.groups_.push_back(std::move(*group));
-  }
-  result.set_steering(steering);
-  return result;
-}
-
 // ---- slots
 
 Result<void> Listeners::open_slot(SlotIndex slot) {
@@ -53,6 +29,7 @@ Result<void> Listeners::open_slot(SlotIndex slot) {
     return opened;
   }
   ++slots_;
+  ++revision_;
   apply_steering();
   return {};
 }
@@ -70,6 +47,7 @@ void Listeners::close_slot(SlotIndex slot) {
   }
   retired_.erase(slot);
   --slots_;
+  ++revision_;
   // What was said of it is not meant for one that is opened later.
   if (able_.size() > slot) able_.resize(slot);
   if (served_.size() > slot) served_.resize(slot);
@@ -111,7 +89,7 @@ bool Listeners::is_drained(SlotIndex slot, common::TimePoint now) const {
 std::vector<int> Listeners::own_sockets(SlotIndex slot) const {
   std::vector<int> fds;
   for (const auto& group : groups_) {
-    const auto fd = group->is_tcp() && group->is_listening() ? group->socket_of(slot) : std::nullopt;
+    const auto fd = group->is_listening() ? group->own_socket(slot) : std::nullopt;
     if (fd) fds.push_back(*fd);
   }
   return fds;
@@ -217,11 +195,23 @@ ListenerStage Listeners::stage_of(const ListenerGroup& group) const {
 std::vector<int> Listeners::sockets_of(SlotIndex slot, AddressSet set) const {
   const Groups& groups = set == AddressSet::kNext && change_ ? change_->next : current_;
   std::vector<int> fds;
-  fds.reserve(groups.size());
   for (const ListenerGroup* group : groups) {
-    if (const auto fd = group->socket_of(slot)) fds.push_back(*fd);
+    const std::vector<int> sockets = group->sockets_of(slot);
+    fds.insert(fds.end(), sockets.begin(), sockets.end());
   }
   return fds;
+}
+
+std::uint64_t Listeners::shared_of(SlotIndex slot, AddressSet set) const {
+  const Groups& groups = set == AddressSet::kNext && change_ ? change_->next : current_;
+  std::uint64_t shared = 0;
+  std::size_t index = 0;
+  for (const ListenerGroup* group : groups) {
+    for (std::size_t i = 0; i < group->sockets_of(slot).size(); ++i, ++index) {
+      if (group->is_shared()) shared |= std::uint64_t{1} << index;
+    }
+  }
+  return shared;
 }
 
 std::vector<ListenerView> Listeners::views() const {
@@ -229,9 +219,9 @@ std::vector<ListenerView> Listeners::views() const {
   views.reserve(groups_.size());
   const auto show = [&](const ListenerGroup& group) {
     const bool is_health = steering_ != common::Steering::kHash && choosing_ == Permission::kGiven;
-    const auto steering = group.size() < 2 ? ListenerSteering::kNone
-                          : is_health      ? ListenerSteering::kHealth
-                                           : ListenerSteering::kHash;
+    const auto steering = group.size() < 2 || group.is_shared() ? ListenerSteering::kNone
+                          : is_health && group.may_choose()     ? ListenerSteering::kHealth
+                                                                : ListenerSteering::kHash;
     views.push_back(
         {.address = group.address().text(), .sockets = group.size(), .steering = steering, .stage = stage_of(group)});
   };
@@ -247,7 +237,7 @@ std::vector<ListenerView> Listeners::views() const {
 std::vector<common::OwnedPath> Listeners::owned_paths() const {
   std::vector<common::OwnedPath> paths;
   for (const auto& group : groups_) {
-    if (group->path()) paths.push_back(*group->path());
+    if (group->path() && !group->is_stored()) paths.push_back(*group->path());
   }
   return paths;
 }

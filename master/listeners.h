@@ -8,6 +8,7 @@
 //                sockets_of(slot, kNext) -> commit_change() -> (nobody accepts on the old addresses any more)
 //                accept_retiring() and close_retiring() until nothing retires
 //   it fails:    abandon_change(), then the same with what it had added
+//   a start:     open() takes inherited sockets by their address; stored ones that are not wanted retire
 // Not thread-safe; nothing but open() blocks.
 #pragma once
 
@@ -19,6 +20,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/address.h"
@@ -29,6 +31,7 @@
 #include "common/unique_fd.h"
 #include "master/file_owner.h"
 #include "master/handover.h"
+#include "master/inherited_sockets.h"
 #include "master/listener_group.h"
 #include "master/listener_view.h"
 #include "master/worker_id.h"
@@ -50,11 +53,11 @@ class Listeners {
   // Binds every address for slots 0 to slots-1 and listens. An error names the address, the reason and the fix; then
   // nothing stays open. Blocks up to `patience` (for all addresses together) while somebody else listens there:
   // start-up only. Two programs of one user that start on the same port within the same moment are not told apart.
-  // `owner` gets the sockets and socket files, also all later ones.
+  // `owner` gets the sockets and socket files, also all later ones. Addresses of inherited sockets are not waited for.
   static common::Result<Listeners> open(std::span<const common::Address> addresses, std::uint32_t slots,
                                         std::uint32_t backlog, common::Duration patience = kPredecessorPatience,
                                         common::Steering steering = common::Steering::kHash,
-                                        std::optional<FileOwner> owner = std::nullopt);
+                                        std::optional<FileOwner> owner = std::nullopt, InheritedSockets inherited = {});
   // What hand_over() told, while nothing changed and nothing retired. Takes the descriptors; steering begins anew.
   static common::Result<Listeners> resume(std::span<const HandedListener> handed, std::uint32_t slots,
                                           std::uint32_t backlog, common::Steering steering,
@@ -79,8 +82,8 @@ class Listeners {
   void retire_slot(SlotIndex slot, common::TimePoint now);  // a second time: does nothing
   void un_retire(SlotIndex slot);
 
-  // Of the slot's own sockets, all addresses; the shared ones are served by others. accept_queued() is for a retired
-  // slot whose workers accept no more, and gives up to `most` connections for another worker; none of other slots.
+  // Of the slot's own sockets, all addresses; shared and activated ones are served by others. accept_queued() is for a
+  // retired slot whose workers accept no more: up to `most` connections for another worker; none of other slots.
   bool queue_is_empty(SlotIndex slot) const;
   std::vector<common::UniqueFd> accept_queued(SlotIndex slot, std::size_t most);
   bool is_drained(SlotIndex slot, common::TimePoint now) const;  // retired for kSettling, and its queue is empty
@@ -97,13 +100,26 @@ class Listeners {
   void abandon_change(common::TimePoint now);
   bool changing() const { return change_.has_value(); }
 
-  // What commit_change() and abandon_change() have left over, when no worker accepts there any more.
+  // What commit_change(), abandon_change() and open() have left over, when no worker accepts there any more. And
+  // activated sockets after retire_slot(), which nobody can close: needs_sweep() as long as there are some.
   std::vector<common::UniqueFd> accept_retiring(std::size_t most);
   void close_retiring(common::TimePoint now);  // those that have retired for kSettling and have empty queues
   bool any_retiring() const;
+  bool needs_sweep() const;
+  bool any_activated() const;
+  bool holds(int fd) const;
 
-  // Borrowed, one per address in the order of the settings: the slot's own TCP socket, or the shared one.
+  // Borrowed, per address in the order of the settings: the slot's own TCP socket, or the shared ones. At most
+  // common::kBindMax.
   std::vector<int> sockets_of(SlotIndex slot, AddressSet set = AddressSet::kCurrent) const;
+  std::uint64_t shared_of(SlotIndex slot, AddressSet set = AddressSet::kCurrent) const;  // bit i: of all slots
+  // For a reload: as InheritedSockets::resolve(), among what is held.
+  common::Result<std::vector<common::Address>> resolve(std::span<const std::string> bind) const;
+  std::optional<std::uint32_t> slots_activated() const;  // as InheritedSockets::slots_for()
+  std::uint64_t revision() const { return revision_; }  // another one when storable() may say something else
+  // With a store that outlives us: socket files stay when we end, and are not among owned_paths().
+  void keep_paths();
+  std::vector<std::pair<std::string, int>> storable() const;  // names and sockets; of groups that do not retire
   std::vector<ListenerView> views() const;  // by stage
   std::vector<common::OwnedPath> owned_paths() const;
 
@@ -121,6 +137,9 @@ class Listeners {
   static bool holds(const Groups& set, const ListenerGroup& group);
   ListenerStage stage_of(const ListenerGroup& group) const;
   bool is_retiring(const ListenerGroup& group) const { return stage_of(group) == ListenerStage::kRetiring; }
+  common::Result<std::unique_ptr<ListenerGroup>> make_group(const common::Address& address);
+  common::Result<void> check_number(const Groups& groups) const;
+  void retire_rest(InheritedSockets& inherited);
   bool overlaps_ours(const common::Address& address) const;
   common::Result<void> prepare(std::span<const common::Address> addresses);
   void end_change(common::TimePoint now);
@@ -140,6 +159,8 @@ class Listeners {
   std::uint32_t slots_ = 0;
   std::uint32_t backlog_ = 0;
   std::optional<FileOwner> owner_;
+  bool keeps_paths_ = false;
+  std::uint64_t revision_ = 1;
   common::Steering steering_ = common::Steering::kHash;
   Permission choosing_ = Permission::kGiven;
   Permission holding_off_ = Permission::kGiven;

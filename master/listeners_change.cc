@@ -52,7 +52,7 @@ Result<void> Listeners::prepare(std::span<const Address> addresses) {
   }
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     if (held[i] == nullptr) {
-      auto group = ListenerGroup::bind(addresses[i], slots_, owner_);
+      auto group = make_group(addresses[i]);
       if (!group) return std::unexpected(group.error());
       held[i] = groups_.emplace_back(std::move(*group)).get();
     }
@@ -60,7 +60,7 @@ Result<void> Listeners::prepare(std::span<const Address> addresses) {
     change_->asked.push_back(addresses[i].text());
     if (auto grown = held[i]->grow(slots_); !grown) return grown;  // one that has retired may lack some
   }
-  return {};
+  return check_number(change_->next);
 }
 
 // The same port on every interface and on one of them is for the kernel the same place, and one's own group too.
@@ -77,6 +77,7 @@ Result<void> Listeners::listen_next() {
     if (group->retired_at()) group->revive();
   }
   change_->is_listening = true;
+  ++revision_;
   apply_steering();
   return {};
 }
@@ -92,6 +93,7 @@ void Listeners::commit_change(common::TimePoint now) {
     }
   }
   change_.reset();
+  ++revision_;
   for (ListenerGroup* group : before) {
     if (is_retiring(*group)) retire(*group, now);
   }
@@ -106,6 +108,7 @@ void Listeners::abandon_change(common::TimePoint now) {
 void Listeners::end_change(common::TimePoint now) {
   const Groups added = change_->next;
   change_.reset();
+  ++revision_;
   for (ListenerGroup* group : added) {
     if (!is_retiring(*group)) continue;
     group->close_unheard();
@@ -126,21 +129,30 @@ std::vector<common::UniqueFd> Listeners::accept_retiring(std::size_t most) {
 std::vector<int> Listeners::retiring_sockets() const {
   std::vector<int> fds;
   for (const auto& group : groups_) {
-    if (!is_retiring(*group)) continue;
-    const std::vector<int> sockets = group->sockets();
+    const std::vector<int> sockets = is_retiring(*group) ? group->sockets() : group->spare_sockets();
     fds.insert(fds.end(), sockets.begin(), sockets.end());
+    for (const auto& [slot, since] : retired_) {
+      if (const auto fd = is_retiring(*group) ? std::nullopt : group->activated_socket(slot)) fds.push_back(*fd);
+    }
   }
   return fds;
 }
 
 void Listeners::close_retiring(common::TimePoint now) {
+  if (any_retiring()) ++revision_;
+  for (const auto& group : groups_) {
+    if (!is_retiring(*group)) group->close_spare(now, kSettling);
+  }
   std::erase_if(groups_, [&](const auto& group) {
     return is_retiring(*group) && now - *group->retired_at() >= kSettling && queues_are_empty(group->sockets());
   });
 }
 
 bool Listeners::any_retiring() const {
-  return std::ranges::any_of(groups_, [this](const auto& group) { return is_retiring(*group); });
+  return std::ranges::any_of(groups_,
+                             [this](const auto& group) { return is_retiring(*group) || group->has_own_spare(); });
 }
+
+bool Listeners::needs_sweep() const { return any_retiring() || !retiring_sockets().empty(); }
 
 }  // namespace master

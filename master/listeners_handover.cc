@@ -23,12 +23,12 @@ common::Result<Listeners> Listeners::resume(std::span<const HandedListener> hand
   for (const HandedListener& listener : handed) {
     auto group = ListenerGroup::resume(listener);
     if (!group) return std::unexpected(group.error());
-    const bool fits = (*group)->is_tcp() ? (*group)->size() == slots : (*group)->size() == 1;
+    const bool fits = (*group)->is_shared() ? (*group)->size() > 0 : (*group)->own_slots() == slots;
     if (!fits) return common::fail("hand-over: " + listener.address + " has not a socket for each slot", EINVAL);
     result.current_.push_back(group->get());
     result.groups_.push_back(std::move(*group));
   }
-  result.set_steering(steering);
+  result.steering_ = steering;  // the program that chooses stays with the sockets until there is another choice
   return result;
 }
 

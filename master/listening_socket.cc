@@ -156,6 +156,13 @@ Result<UniqueFd> bind_tcp(Address& address) {
   return fd;
 }
 
+void adopt_options(int fd, const Address& address) {
+  if (address.kind != AddressKind::kTcp) return;
+  const Option options[] = {{IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentLowWater}, {IPPROTO_TCP, TCP_NODELAY, 1}};
+  // For speed alone, so that a kernel's refusal is no reason to serve nobody.
+  for (const Option& option : options) setsockopt(fd, option.level, option.name, &option.value, sizeof option.value);
+}
+
 Result<BoundUnix> bind_unix(const Address& address, std::optional<FileOwner> owner) {
   auto fd = make_socket(address);
   if (!fd) return std::unexpected(fd.error());

@@ -32,6 +32,9 @@ common::Result<void> check_distinct(std::span<const common::Address> addresses);
 // stays our user's, whoever serves it: the kernel lets nobody join a group of another user.
 common::Result<common::UniqueFd> bind_tcp(common::Address& address);
 
+// What bind_tcp() does for what will be accepted, for a socket that somebody else has bound.
+void adopt_options(int fd, const common::Address& address);
+
 struct BoundUnix {
   common::UniqueFd fd;
   std::optional<common::OwnedPath> path;  // none for an abstract name

@@ -10,15 +10,19 @@
 
 #include "common/config_load.h"
 #include "common/config_print.h"
+#include "common/config_schema.h"
 #include "common/inherited_fds.h"
 #include "common/log.h"
 #include "common/process_title.h"
 #include "master/accounts.h"
 #include "master/command_line.h"
 #include "master/foundation.h"
+#include "master/inherited_sockets.h"
 #include "master/master.h"
 #include "master/needed_capabilities.h"
 #include "master/program_image.h"
+#include "master/service_teller.h"
+#include "master/systemd.h"
 #include "worker/app_check.h"
 #include "worker/ring.h"
 #include "worker/template.h"
@@ -26,6 +30,8 @@
 namespace {
 
 constexpr int kExitCannotStart = 1;
+
+enum class Unconfigured { kDefault, kActivated };  // listen.bind, if nobody has set it
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -55,20 +61,37 @@ common::Result<void> give_up_privileges(const common::Privileges& privileges) {
   return master::keep_needed_capabilities(privileges);
 }
 
+// Who was passed sockets and was not told where to listen, listens on those.
+std::expected<common::LoadedConfig, std::vector<std::string>> load_config(const common::Sources& sources,
+                                                                          Unconfigured bind) {
+  auto loaded = common::load_config(sources);
+  if (!loaded || bind == Unconfigured::kDefault) return loaded;
+  std::string& origin = loaded->origins[common::find_setting("listen.bind").value()];
+  if (origin == "default") {
+    loaded->config.listen.bind = {"systemd"};
+    origin = "default with LISTEN_FDS";
+  }
+  return loaded;
+}
+
 struct Start {
   const common::Sources& sources;
+  master::Systemd& systemd;
   master::ProgramImage program;
   std::vector<int> inherited;  // sorted
 };
 
 // Everything the master needs is owned by this frame.
 int run(master::Foundation foundation, Start start) {
+  if (start.systemd.listens()) foundation.listeners.keep_paths();
+  master::ServiceTeller service_teller(start.systemd, foundation.stored);
   const common::Privileges privileges = foundation.first.privileges;
   const std::string app_path = foundation.first.config.app_path;
   const pid_t master_pid = getpid();
   if (foundation.predecessor) start.inherited = foundation.predecessor->handover.inherited;
   const auto become_template = [&](common::Channel channel, master::Generation generation,
                                    const master::GenerationParts& parts) {
+    master::Systemd::hide();
     common::log_start(parts.config.log.level, parts.config.log.format);
     std::vector<common::OwnedPath> paths = foundation.listeners.owned_paths();
     paths.push_back(foundation.control.owned_path());
@@ -82,8 +105,9 @@ int run(master::Foundation foundation, Start start) {
                           .privileges = parts.privileges,
                           .master = master_pid});
   };
-  const auto load_again = [&start]() -> std::expected<common::Config, std::vector<std::string>> {
-    auto loaded = common::load_config(start.sources);
+  const auto load_again = [&]() -> std::expected<common::Config, std::vector<std::string>> {
+    const bool is_activated = foundation.listeners.any_activated();
+    auto loaded = load_config(start.sources, is_activated ? Unconfigured::kActivated : Unconfigured::kDefault);
     if (!loaded) return std::unexpected(loaded.error());
     return std::move(loaded->config);
   };
@@ -93,6 +117,7 @@ int run(master::Foundation foundation, Start start) {
                           .scoreboard = foundation.scoreboard,
                           .listeners = foundation.listeners,
                           .control = foundation.control,
+                          .service = service_teller,
                           .open_files = foundation.open_files,
                           .template_main = become_template,
                           .load_config = load_again,
@@ -103,26 +128,47 @@ int run(master::Foundation foundation, Start start) {
   return exit_code ? *exit_code : cannot_start(exit_code.error().message);
 }
 
-int begin(common::Config config, const master::Environment& environment, Start start) {
+int begin(common::Config config, const master::Environment& environment, master::InheritedSockets sockets,
+          Start start) {
   common::log_identity("master");
   if (auto usable = worker::probe_ring(); !usable) return cannot_start(usable.error().message);
-  auto foundation = master::lay_foundation(std::move(config), environment);
+  auto foundation = master::lay_foundation(std::move(config), environment, std::move(sockets));
   if (!foundation) return cannot_start(foundation.error().message);
+  std::erase_if(start.inherited, [&](int fd) { return foundation->listeners.holds(fd); });
   return run(std::move(*foundation), std::move(start));
 }
 
 int go_on(int handover, Start start) {
   common::log_identity("master");
-  auto foundation = master::take_over(handover);
+  master::block_master_signals();  // a shell that executed us may have unblocked them, and the next one would end us
+  auto foundation = master::take_over(handover, master::Purpose::kServe);
   close(handover);
   if (!foundation) return cannot_start(foundation.error().message);
   common::log_start(foundation->first.config.log.level, foundation->first.config.log.format);
   return run(std::move(*foundation), std::move(start));
 }
 
+master::Environment own_environment() {
+  return {.supervisor_args = variable("SUPERVISOR_ARGS"),
+          .runtime_directory = variable("RUNTIME_DIRECTORY"),
+          .xdg_runtime_dir = variable("XDG_RUNTIME_DIR")};
+}
+
 // Asked by the running master, in a child that has copies of all its descriptors. What they stand for stays untouched.
-[[noreturn]] void check_handover(const char* handover) {
-  const auto foundation = master::take_over(std::atoi(handover));
+// Behind its own two words are the arguments that the program will be executed with.
+[[noreturn]] void check_handover(int argc, char** argv) {
+  std::vector<const char*> arguments = {argv[0]};
+  arguments.insert(arguments.end(), argv + 3, argv + argc);
+  const master::Command command =
+      master::parse_command_line(static_cast<int>(arguments.size()), arguments.data(), own_environment());
+  const auto* const server = std::get_if<master::ServerCommand>(&command);
+  if (server == nullptr || server->verb != master::ServerVerb::kRun) {
+    const auto* const farewell = std::get_if<master::Farewell>(&command);
+    std::cerr << "hand-over: its arguments: " << (farewell != nullptr ? farewell->text : "no service to run")
+              << std::endl;
+    _exit(kExitCannotStart);
+  }
+  const auto foundation = master::take_over(std::atoi(argv[2]), master::Purpose::kCheck);
   if (foundation) {
     std::cout << master::kCheckPassed << std::flush;
   } else {
@@ -132,6 +178,7 @@ int go_on(int handover, Start start) {
 }
 
 int check(const common::Config& config) {
+  master::Systemd::hide();
   const auto privileges = master::resolve_privileges(config.security);
   if (!privileges) {
     std::cerr << "supervisor: " << privileges.error().message << '\n';
@@ -147,14 +194,21 @@ int check(const common::Config& config) {
 }
 
 int serve(const master::ServerCommand& command, const master::Environment& environment, Start start) {
-  const auto loaded = common::load_config(command.sources);
+  auto passed = start.systemd.receive_sockets();
+  auto sockets = passed ? master::InheritedSockets::examine(std::move(*passed)) : std::unexpected(passed.error());
+  if (!sockets) {
+    std::cerr << "supervisor: " << sockets.error().message << '\n';
+    return kExitCannotStart;
+  }
+  const auto bind = sockets->any_activated() ? Unconfigured::kActivated : Unconfigured::kDefault;
+  const auto loaded = load_config(command.sources, bind);
   if (!loaded) {
     for (const std::string& mistake : loaded.error()) std::cerr << "supervisor: " << mistake << '\n';
     return kExitCannotStart;
   }
   common::log_start(loaded->config.log.level, loaded->config.log.format);
   switch (command.verb) {
-    case master::ServerVerb::kRun: return begin(loaded->config, environment, std::move(start));
+    case master::ServerVerb::kRun: return begin(loaded->config, environment, std::move(*sockets), std::move(start));
     case master::ServerVerb::kCheck: return check(loaded->config);
     case master::ServerVerb::kConfig: std::cout << common::print_config(*loaded); return 0;
   }
@@ -166,13 +220,11 @@ int serve(const master::ServerCommand& command, const master::Environment& envir
 int main(int argc, char** argv) {
   open_standard_streams();
   std::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the kernel would reap our children itself
-  if (argc == 3 && argv[1] == master::kCheckVerb) check_handover(argv[2]);
+  if (argc >= 3 && argv[1] == master::kCheckVerb) check_handover(argc, argv);
   std::vector<int> inherited = common::open_descriptors();
   const std::optional<int> handover = master::handed_over();
   master::ProgramImage program = master::own_program(argc, argv);
-  const master::Environment environment{.supervisor_args = variable("SUPERVISOR_ARGS"),
-                                        .runtime_directory = variable("RUNTIME_DIRECTORY"),
-                                        .xdg_runtime_dir = variable("XDG_RUNTIME_DIR")};
+  const master::Environment environment = own_environment();
   const master::Command command = master::parse_command_line(argc, argv, environment);
   if (const auto* farewell = std::get_if<master::Farewell>(&command)) {
     (farewell->stream == master::OutputStream::kOutput ? std::cout : std::cerr) << farewell->text;
@@ -181,7 +233,9 @@ int main(int argc, char** argv) {
   if (const auto* request = std::get_if<master::ClientRequest>(&command)) return master::run_client_verb(*request);
   common::process_title_start(argc, argv);
   const auto& server = std::get<master::ServerCommand>(command);
-  Start start{.sources = server.sources, .program = std::move(program), .inherited = std::move(inherited)};
+  master::Systemd systemd;
+  Start start{
+      .sources = server.sources, .systemd = systemd, .program = std::move(program), .inherited = std::move(inherited)};
   if (handover) return go_on(*handover, std::move(start));
   return serve(server, environment, std::move(start));
 }

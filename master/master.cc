@@ -86,8 +86,8 @@ void Master::turn() {
   auto until = std::min(next_sample_, next_sweep_);
   if (settling_) until = std::min(until, now + kSettlingInterval);
   if (const auto decision = supervision_.next_deadline()) until = std::min(until, *decision);
-  for (const auto deadline :
-       {control_->next_deadline(), desk_.next_deadline(), inspector_.next_deadline(), reports_.next_deadline()}) {
+  for (const auto deadline : {control_->next_deadline(), desk_.next_deadline(), inspector_.next_deadline(),
+                              reports_.next_deadline(), upgrade_.deadline(), parts_.service.next_deadline()}) {
     if (deadline) until = std::min(until, *deadline);
   }
   const auto events = poller_.wait(until, now);
@@ -135,6 +135,7 @@ void Master::turn() {
     next_sample_ = now + active_.config.recycle.interval;
     sample_workers(now);
   }
+  parts_.service.tell({supervision_, workers_, parts_.listeners, reload_}, now);
 }
 
 // Steps until the actions have no more results to tell.

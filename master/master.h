@@ -92,6 +92,7 @@ class Master final : public ServiceView, public ServiceOrders {
   std::string unrest() const;
   Handover hand_over() const;
   void listen_to(common::Channel& channel, pid_t pid);
+  void notice_lost_children();
   void resume(Predecessor before);
   void begin_reload();
   common::Result<GenerationParts> prepare_reload();
@@ -137,7 +138,6 @@ class Master final : public ServiceView, public ServiceOrders {
   common::UniqueFd check_output_;  // while the new program is checked
   Generation last_generation_ = kFirstGeneration;  // ever tried
   std::optional<Settling> settling_;
-
   Strangers strangers_;
   std::deque<Event> pending_;  // results of actions; told after the step that wanted them
   common::TimePoint started_at_{};

@@ -16,6 +16,7 @@
 #include "master/open_files_rule.h"
 #include "master/program_image.h"
 #include "master/reload_desk.h"
+#include "master/service_teller.h"
 #include "master/worker_id.h"
 
 namespace master {
@@ -33,6 +34,7 @@ struct MasterParts {
   common::Scoreboard& scoreboard;
   Listeners& listeners;
   ControlSocket& control;
+  ServiceTeller& service;
   OpenFilesPlan open_files;
   TemplateMain template_main;
   ConfigLoader load_config;

@@ -31,7 +31,8 @@ struct StartedCheck {
   common::UniqueFd output;  // both of its streams; non-blocking
 };
 
-// Forks a child that runs `program handover-check FD`; `fds`, and `handover` among them, survive in it.
+// Forks a child that runs `program handover-check FD` with our own arguments behind it; `fds`, and `handover` among
+// them, survive in it.
 common::Result<StartedCheck> start_check(const ProgramImage& program, int handover, std::span<const int> fds);
 
 // Becomes `program`. Returns only with an error, and then nothing has changed.

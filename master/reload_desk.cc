@@ -9,6 +9,7 @@ void ReloadDesk::ask(std::optional<ClientToken> client) {
 }
 
 void ReloadDesk::begin() {
+  ++begun_;
   asked_ = false;
   under_way_ = true;
   waiting_ = std::exchange(asking_, {});

@@ -40,6 +40,7 @@ class ReloadDesk {
   // The one that is due begins; whoever asked for it waits for end() from now.
   void begin();
   bool is_under_way() const { return under_way_; }
+  std::uint64_t begun() const { return begun_; }  // ever
   // Of the one that is under way, once its configuration is valid.
   void prepare(Generation generation, GenerationParts parts);
   const std::optional<std::pair<Generation, GenerationParts>>& prepared() const { return prepared_; }
@@ -55,6 +56,7 @@ class ReloadDesk {
  private:
   bool asked_ = false;
   bool under_way_ = false;
+  std::uint64_t begun_ = 0;
   std::vector<ClientToken> asking_;   // for the next one
   std::vector<ClientToken> waiting_;  // for the one under way
   std::optional<std::pair<Generation, GenerationParts>> prepared_;

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <csignal>
 
-#include "common/address.h"
 #include "common/log.h"
 #include "master/accounts.h"
 #include "master/master.h"
@@ -60,7 +59,7 @@ void Master::sweep_addresses(common::TimePoint now) {
   constexpr common::Duration kSweepInterval = std::chrono::milliseconds(100);
   hand_on(parts_.listeners.accept_retiring(common::kAdoptMax));
   parts_.listeners.close_retiring(now);
-  next_sweep_ = parts_.listeners.any_retiring() ? now + kSweepInterval : common::TimePoint::max();
+  next_sweep_ = parts_.listeners.needs_sweep() ? now + kSweepInterval : common::TimePoint::max();
 }
 
 ControlOutcome Master::reload(ClientToken client) {
@@ -89,7 +88,7 @@ common::Result<GenerationParts> Master::prepare_reload() {
   auto loaded = parts_.load_config();
   if (!loaded) return common::fail(joined(loaded.error()));
   common::Config& next = *loaded;
-  next.workers = resolve_workers(next.workers, usable_cpus());
+  next.workers = resolve_workers(next.workers, parts_.listeners.slots_activated().value_or(usable_cpus()));
   if (const std::string keys = restart_keys(active_.config, next); !keys.empty()) {
     common::log(common::LogLevel::kWarn, "a reload cannot change these keys; restart the supervisor for them",
                 {{"keys", keys}});
@@ -109,13 +108,9 @@ common::Result<GenerationParts> Master::prepare_reload() {
                                                       .reserve = next.limits.open_files_reserve,
                                                       .configured = next.limits.connections});
   if (budget.warning) common::log(common::LogLevel::kWarn, *budget.warning);
-  std::vector<common::Address> addresses;
-  for (const std::string& text : next.listen.bind) {
-    auto address = common::Address::parse(text);
-    if (!address) return std::unexpected(address.error());
-    addresses.push_back(*address);
-  }
-  if (auto begun = parts_.listeners.begin_change(addresses, next.listen.backlog); !begun) {
+  const auto addresses = parts_.listeners.resolve(next.listen.bind);
+  if (!addresses) return std::unexpected(addresses.error());
+  if (auto begun = parts_.listeners.begin_change(*addresses, next.listen.backlog); !begun) {
     return std::unexpected(begun.error());
   }
   return GenerationParts{.config = std::move(next), .budget = budget, .privileges = *std::move(privileges)};

@@ -62,7 +62,10 @@ void Fleet::resume(const SupervisionState& state, Turn& turn) {
 std::string Supervision::unrest() const {
   if (phase_ != Phase::kServing) return "the service is " + std::string(name_of(phase_));
   if (rollout_) return "a reload is under way";
-  if (templates_.size() != 1) return "the template of an earlier generation has not ended";
+  const bool is_left = std::ranges::any_of(templates_, [this](const auto& entry) {
+    return entry.first != fleet_.generation() && entry.second.state() != TemplateState::kGone;
+  });
+  if (is_left) return "the template of an earlier generation has not ended";
   switch (active_template().state()) {
     case TemplateState::kReady:
     case TemplateState::kBackoff: return fleet_.unrest();

@@ -1,8 +1,10 @@
 // Master: upgrades, the image that leaves and the image that comes.
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 
 #include "common/config_print.h"
@@ -17,6 +19,12 @@ constexpr std::size_t kWordsMax = 4096;  // bytes that are read of what a check 
 
 std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
+// Lives, or waits for us to hear of its end.
+bool is_our_child(pid_t pid) {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
+}
+
 }  // namespace
 
 // What could not be told to another image; "" = nothing.
@@ -29,6 +37,7 @@ std::string Master::unrest() const {
 }
 
 void Master::ask_upgrade() {
+  if (upgrade_.state() != UpgradeDesk::State::kIdle) return;  // that one will do
   const common::WorkerSettings& workers = active_.config.workers;
   common::log(common::LogLevel::kInfo, "upgrade begins", {{"program", parts_.program.path}});
   upgrade_.ask(common::Clock::now(), workers.start_timeout + workers.stop_timeout);
@@ -87,6 +96,7 @@ Handover Master::hand_over() const {
               .listeners = parts_.listeners.hand_over(),
               .control = parts_.control.fd(),
               .control_path = parts_.control.owned_path(),
+              .control_clients = control_->hand_over(),
               .inherited = parts_.inherited,
               .reload_error = reload_.last_error(),
               .recycles = reports_.to_json(),
@@ -111,7 +121,20 @@ Handover Master::hand_over() const {
 void Master::listen_to(common::Channel& channel, pid_t pid) {
   if (channel && poller_.watch(channel.fd(), EPOLLIN)) return;
   channel = common::Channel();
-  ::kill(pid, SIGKILL);
+  if (is_our_child(pid)) ::kill(pid, SIGKILL);
+}
+
+// A program on the way to this one, a shell with a script for example, waits for all children when it waits for its
+// own. Their ends are told to nobody then, and how they were is not known.
+void Master::notice_lost_children() {
+  constexpr int kLost = SIGKILL;
+  std::vector<WorkerId> lost;
+  for (const auto& [id, entry] : workers_) {
+    if (entry.pid > 0 && !is_our_child(entry.pid)) lost.push_back(id);
+  }
+  for (const WorkerId id : lost) on_worker_ended(*workers_.find(id), kLost);
+  TemplateEntry* const its = templates_.find(supervision_.generation());
+  if (its != nullptr && !is_our_child(its->pid)) on_template_ended(*its, kLost);
 }
 
 void Master::resume(Predecessor before) {
@@ -136,15 +159,20 @@ void Master::resume(Predecessor before) {
     entry.memory_fd = common::UniqueFd(handed.memory);
     entry.progress = handed.owns_slot ? WorkerEntry::Progress::kOwnsSlot : WorkerEntry::Progress::kReady;
     listen_to(entry.channel, entry.pid);
+    if (!entry.memory && is_our_child(entry.pid)) ::kill(entry.pid, SIGKILL);
   }
   if (const auto& its = it.its_template) {
     TemplateEntry& entry = templates_.add(generation, its->pid, common::Channel(common::UniqueFd(its->channel)));
     entry.phase = TemplatePhase::kLoaded;
     listen_to(entry.channel, entry.pid);
   }
+  const auto now = common::Clock::now();
+  for (const int client : it.control_clients) control_->resume(common::UniqueFd(client), now);
   Actions actions;
-  supervision_.resume(state, common::Clock::now(), actions);
+  supervision_.resume(state, now, actions);
   perform(actions);
+  notice_lost_children();
+  reap_children();  // SIGCHLD may have come, and been forgotten, before anybody read it: signal(2) does that
   for (SlotIndex slot = 0; slot < state.wanted; ++slot) tell_owner(slot);
   common::log(common::LogLevel::kInfo, "upgraded",
               {{"workers", state.workers.size()}, {"upgrades", it.upgrades}, {"program", parts_.program.path}});

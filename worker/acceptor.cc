@@ -64,9 +64,11 @@ AcceptFailure decide_accept_failure(int errnum) {
   return AcceptFailure::kPause;  // unknown: never a loop without a delay
 }
 
-Acceptor::Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners) : ring_(ring) {
-  for (common::UniqueFd& fd : listeners) {
-    const Sharing sharing = is_unix(fd.get()) ? Sharing::kShared : Sharing::kOwn;
+Acceptor::Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners, std::uint64_t shared) : ring_(ring) {
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    common::UniqueFd& fd = listeners[i];
+    const bool is_told = i < 64 && ((shared >> i) & 1) != 0;
+    const Sharing sharing = is_told || is_unix(fd.get()) ? Sharing::kShared : Sharing::kOwn;
     listeners_.push_back({.fd = move_high(std::move(fd)),
                           .sharing = sharing,
                           .accept = Arm::kNone,

@@ -5,8 +5,8 @@
 // connection. So a worker begins by *watching* its listeners: beside an accept for one connection it has a poll, which
 // is woken with everybody else, and then arms the accept anew, because an accept takes what is waiting when it is
 // armed. Once it is told that it owns the slot it changes to multishot accept, which is cheaper and wakes nobody else.
-// A unix listener is shared by all workers, and watched for ever. (O_NONBLOCK and accept4(2) would be simpler, but
-// io_uring fails an accept on a non-blocking socket with EAGAIN instead of waiting.)
+// A listener that all workers share (every unix one, an inherited one) is watched for ever. (O_NONBLOCK and accept4(2)
+// would be simpler, but io_uring fails an accept on a non-blocking socket with EAGAIN instead of waiting.)
 //
 //                 start                 pause
 //        kHeld <--------> kAccepting ----------> kPaused     stop: from everywhere to kStopped
@@ -49,7 +49,8 @@ class Acceptor {
   static constexpr int kRetriesMax = 16;
 
   // The listeners get high numbers (worker/high_fd.h). `ring` outlives the acceptor.
-  Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners);
+  // Bit i of `shared` = workers of other slots accept from the i-th one, too; of unix listeners that is known.
+  Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners, std::uint64_t shared = 0);
 
   void start();  // from kHeld or kPaused, or at first
   void hold();

@@ -45,7 +45,7 @@ class WorkerProcess {
  private:
   void set_up();
   void share_memory();
-  std::vector<common::UniqueFd> wait_for_start();
+  common::Received wait_for_start();
   void report_ready();
   std::uint32_t note_baseline();
   void loop();
@@ -96,7 +96,7 @@ void WorkerProcess::set_up() {
   signals_.emplace(std::move(*signals));
   share_memory();
 
-  std::vector<common::UniqueFd> listeners = wait_for_start();
+  common::Received start = wait_for_start();
   // Only now is the master our parent (the process between has gone). PR_SET_PDEATHSIG would not tell of a death that
   // lies before it: so look afterwards.
   prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -121,7 +121,7 @@ void WorkerProcess::set_up() {
   sessions_.requests_per_connection = http.requests_per_connection;
   handler_.emplace(launch_.application, launch_.record, memory_.request(), launch_.config.log.access);
   sessions_.handler = &*handler_;
-  acceptor_.emplace(*ring_, std::move(listeners));
+  acceptor_.emplace(*ring_, std::move(start.fds), start.message.shared_sockets);
   server_.emplace(*ring_, *acceptor_, sessions_, launch_.record,
                   HttpServerSettings{.timeouts = launch_.config.timeouts,
                                      .on_full = launch_.config.limits.on_full,
@@ -153,12 +153,12 @@ void WorkerProcess::share_memory() {
 }
 
 // The listening sockets come in the first message; a worker that is not wanted any more hears so instead.
-std::vector<common::UniqueFd> WorkerProcess::wait_for_start() {
+common::Received WorkerProcess::wait_for_start() {
   auto received = launch_.channel.receive(common::Channel::Wait::kYes);
   if (!received) fail_start(common::Stage::kSetUp, received.error());
   auto* start = std::get_if<common::Received>(&*received);
   if (start == nullptr || start->message.type != common::MessageType::kStartWorker) leave(0);
-  return std::move(start->fds);
+  return std::move(*start);
 }
 
 void WorkerProcess::report_ready() {

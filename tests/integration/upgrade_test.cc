@@ -1,6 +1,7 @@
 // Upgrade: the master becomes whatever lies where its program was, and nobody notices; or it stays what it is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -84,6 +85,15 @@ std::vector<pid_t> pids_of(const Status& status) {
   return pids;
 }
 
+// The child that is no worker.
+pid_t the_template(const SupervisorProcess& server) {
+  std::vector<pid_t> others = server.processes();
+  const std::vector<pid_t> workers = pids_of(server.status().value());
+  std::erase(others, server.pid());
+  std::erase_if(others, [&](pid_t pid) { return std::ranges::find(workers, pid) != workers.end(); });
+  return others.size() == 1 ? others.front() : -1;
+}
+
 TEST(Upgrade, KeepsEverythingButTheProgram) {
   const Installation installation;
   SupervisorProcess server(installation.options({"-w", "2", "--bind", "unix:" + installation.other("http.sock")}));
@@ -96,7 +106,7 @@ TEST(Upgrade, KeepsEverythingButTheProgram) {
   ASSERT_TRUE(server.wait_status([](const Status& now) { return now.workers.size() == 2; }));
   const auto before = server.status();
   ASSERT_TRUE(before.has_value()) << before.error().message;
-  const std::size_t descriptors = support::open_files(server.pid());
+  const std::size_t descriptors = support::open_files_at_rest(server.pid());
   for (std::uint64_t round = 1; round <= 3; ++round) {
     server.signal(SIGUSR2);
     ASSERT_TRUE(is_upgraded(server, round)) << server.output();
@@ -170,6 +180,69 @@ TEST(Upgrade, LeavesAMasterThatIsAbleToDoEverything) {
   EXPECT_EQ(server.status().value().ready_by_slot().size(), 3U);
 }
 
+TEST(Upgrade, LeavesNothingOpenInWhomeverItForksAfterwards) {
+  SupervisorProcess server({.arguments = {"-w", "1"}});
+  ASSERT_TRUE(server.wait_ready(1));
+  const auto descriptors = [&] {
+    std::vector<std::size_t> counts;
+    for (const pid_t pid : server.processes()) {
+      if (pid != server.pid()) counts.push_back(support::open_files(pid));
+    }
+    std::ranges::sort(counts);
+    return counts;
+  };
+  const std::vector<std::size_t> before = descriptors();
+  ASSERT_EQ(before.size(), 2U) << "a template and a worker";
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    server.signal(SIGUSR2);
+    ASSERT_TRUE(is_upgraded(server, round)) << server.output();
+  }
+  ASSERT_EQ(server.control("POST", "/reload").status, 200);
+  ASSERT_TRUE(server.wait_status([](const Status& now) { return now.workers.size() == 1; }));
+  EXPECT_TRUE(support::wait_until([&] { return descriptors() == before; }));
+}
+
+// A shell that waits for a command of its own waits for the master's children too, and unblocks all signals.
+TEST(Upgrade, SurvivesAScriptThatWaitsForItsChildren) {
+  const Installation installation;
+  SupervisorProcess server(installation.options());
+  ASSERT_TRUE(server.wait_ready(2));
+  const std::vector<pid_t> victims = {server.worker(1), the_template(server)};
+  const std::string begun = installation.other("begun");
+  const std::string go = installation.other("go");
+  installation.write("#!/bin/sh\nif [ \"$1\" != handover-check ]; then\n  echo x > " + begun + "\n  until [ -e " + go +
+                     " ]; do sleep 0.02; done\nfi\nexec " + support::program() + " \"$@\"\n");
+  server.signal(SIGUSR2);
+  ASSERT_TRUE(support::wait_until([&] { return std::filesystem::exists(begun); }, Deadline()));
+  for (const pid_t victim : victims) ASSERT_EQ(::kill(victim, SIGKILL), 0);
+  ASSERT_TRUE(support::wait_until(
+      [&] { return std::ranges::none_of(victims, [](pid_t pid) { return support::process(pid).has_value(); }); },
+      Deadline()))
+      << "the shell has waited for them";
+  std::ofstream(go) << "x";
+  ASSERT_TRUE(is_upgraded(server, 1)) << server.output();
+  ASSERT_TRUE(server.wait_status([&](const Status& now) {
+    return now.ready_by_slot().size() == 2 && now.worker(victims.front()).slot == -1;
+  })) << server.output();
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait_exit(), 0) << server.output();
+}
+
+TEST(Upgrade, FollowsALinkThatThePathLeadsTo) {
+  const Installation one;
+  const Installation other;
+  const std::string link = one.other("current");
+  std::filesystem::create_directory_symlink(std::filesystem::path(one.path()).parent_path(), link);
+  const std::string command = "shift; PATH=" + link + ":$PATH; exec supervisor \"$@\"";
+  SupervisorProcess server({.arguments = {"-w", "1"}, .launcher = {"/bin/sh", "-c", command, "sh"}});
+  ASSERT_TRUE(server.wait_ready(1));
+  std::filesystem::remove(link);
+  std::filesystem::create_directory_symlink(std::filesystem::path(other.path()).parent_path(), link);
+  server.signal(SIGUSR2);
+  ASSERT_TRUE(is_upgraded(server, 1)) << server.output();
+  EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(server.pid()) + "/exe"), other.path());
+}
+
 TEST(Upgrade, WaitsForADrainAndRunsAfterIt) {
   SupervisorProcess server({.arguments = {"-w", "1"}});
   ASSERT_TRUE(server.wait_ready(1));
@@ -210,12 +283,14 @@ class RefusedUpgrade : public testing::TestWithParam<BadProgram> {};
 
 TEST_P(RefusedUpgrade, LeavesTheOldImageAsItWas) {
   const Installation installation;
-  SupervisorProcess server(installation.options());
+  SupervisorProcess server(installation.options({"-w", "2", "--set", "recycle.interval=\"60s\""}));
   ASSERT_TRUE(server.wait_ready(2));
   const auto before = server.status();
-  const std::size_t descriptors = support::open_files(server.pid());
+  const std::size_t descriptors = support::open_files_at_rest(server.pid());
   installation.write(GetParam().script);
   server.signal(SIGUSR2);
+  EXPECT_TRUE(server.wait_output("upgrade refused", Deadline(std::chrono::seconds(20))))
+      << "while nothing else happens";
   EXPECT_NE(refusal(server).find(GetParam().reason), std::string::npos) << refusal(server);
   const auto after = server.status();
   ASSERT_TRUE(before.has_value() && after.has_value());
@@ -236,6 +311,20 @@ INSTANTIATE_TEST_SUITE_P(
                     BadProgram{"that_crashes", "#!/bin/sh\nkill -SEGV $$\n", "SIGSEGV"},
                     BadProgram{"that_never_answers", "#!/bin/sh\nexec sleep 60\n", "did not say"}),
     [](const auto& param) { return param.param.name; });
+
+TEST(Upgrade, IsRefusedByAProgramThatDoesNotKnowAnOption) {
+  const Installation installation;
+  SupervisorProcess server(installation.options());
+  ASSERT_TRUE(server.wait_ready(2));
+  // As if --bind had another name in the new version.
+  installation.write(
+      "#!/bin/sh\nfor word; do\n  shift\n  [ \"$word\" = --bind ] && word=--new\n  set -- \"$@\" "
+      "\"$word\"\ndone\nexec " +
+      support::program() + " \"$@\"\n");
+  server.signal(SIGUSR2);
+  EXPECT_NE(refusal(server).find("unknown option --new"), std::string::npos) << refusal(server);
+  EXPECT_EQ(server.get("/hello").status, 200);
+}
 
 TEST(Upgrade, IsRefusedWhenTheProgramIsGone) {
   const Installation installation;

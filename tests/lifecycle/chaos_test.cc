@@ -172,7 +172,7 @@ TEST(Chaos, CostsOnlyWhatAKilledWorkerHeld) {
   ASSERT_TRUE(trial.begin());
   support::SupervisorProcess& server = trial.process();
   expect_rest(server);
-  const std::size_t descriptors = support::open_files(server.pid());
+  const std::size_t descriptors = support::open_files_at_rest(server.pid());
   const std::uint64_t memory = support::private_bytes(server.pid());
 
   Chaos(trial, seed).run(std::chrono::seconds(times(20, 600, 600)));

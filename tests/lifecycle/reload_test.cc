@@ -30,7 +30,7 @@ TEST(Reload, LeavesTheMasterAsItWas) {
   ASSERT_TRUE(trial.begin());
   reload(trial, 2);
   const pid_t master = trial.process().pid();
-  const std::size_t descriptors = support::open_files(master);
+  const std::size_t descriptors = support::open_files_at_rest(master);
   const std::uint64_t memory = support::private_bytes(master);
   reload(trial, times(6, 100, 100));
   trial.expect_nothing_lost();

@@ -20,9 +20,10 @@ enum class Doing {
   kRecycle,
   kScale,
   kReload,
+  kUpgrade,
   kNoise,
   kStop,
 };
-inline constexpr std::size_t kDoings = 12;
+inline constexpr std::size_t kDoings = 13;
 
 }  // namespace master

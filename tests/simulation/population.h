@@ -92,6 +92,7 @@ struct Tally {
   std::uint64_t handed_over = 0;
   std::uint64_t committed = 0;
   std::uint64_t refused = 0;  // reloads
+  std::uint64_t upgraded = 0;
 };
 
 }  // namespace master

@@ -93,6 +93,7 @@ struct Totals : Tally {
     handed_over += life.handed_over;
     committed += life.committed;
     refused += life.refused;
+    upgraded += life.upgraded;
     ++lives;
   }
 };
@@ -119,22 +120,25 @@ TEST(Simulation, KeepsEveryPromiseWhateverHappens) {
   const std::chrono::seconds duration(std::getenv("SUPERVISOR_TEST_LONG") != nullptr ? 300 : 10);
   const Totals totals = live_for(duration);
   if (HasFailure()) return;
-  std::printf("%s lives, %s steps (%s a second), %s hand-overs, %s reloads, %s refused\n", number(totals.lives).c_str(),
-              number(totals.steps).c_str(), number(totals.steps / static_cast<std::uint64_t>(duration.count())).c_str(),
-              number(totals.handed_over).c_str(), number(totals.committed).c_str(), number(totals.refused).c_str());
+  std::printf("%s lives, %s steps (%s a second), %s hand-overs, %s reloads, %s refused, %s upgrades\n",
+              number(totals.lives).c_str(), number(totals.steps).c_str(),
+              number(totals.steps / static_cast<std::uint64_t>(duration.count())).c_str(),
+              number(totals.handed_over).c_str(), number(totals.committed).c_str(), number(totals.refused).c_str(),
+              number(totals.upgraded).c_str());
   // A world that is too tame, or too wild, finds nothing. Sanitized, it still takes twenty times as many steps.
   EXPECT_GT(totals.steps, 100'000U);
   EXPECT_GT(totals.handed_over, 1'000U);
   EXPECT_GT(totals.committed, 300U);
   EXPECT_GT(totals.refused, 500U);
+  EXPECT_GT(totals.upgraded, 500U);
 }
 
 TEST(Simulation, RepeatsALifeByItsSeed) {
   std::vector<std::string> first;
   std::vector<std::string> second;
-  World one(7, &first);
+  World one(10, &first);
   live(one);
-  World two(7, &second);
+  World two(10, &second);
   live(two);
   EXPECT_GT(first.size(), 100U);
   EXPECT_EQ(first, second);

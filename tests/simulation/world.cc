@@ -71,6 +71,7 @@ bool World::happen(Doing doing) {
     case Doing::kRecycle: return ask_recycle();
     case Doing::kScale: return ask_scale();
     case Doing::kReload: return ask_reload();
+    case Doing::kUpgrade: return upgrade();
     case Doing::kNoise: return say_nonsense();
     case Doing::kStop: return ask_stop();
   }

@@ -65,6 +65,7 @@ class World {
   bool ask_scale();
   bool ask_reload();
   bool ask_stop();
+  bool upgrade();
   void reload(const Quality& quality);
   bool say_nonsense();
   Event some_nonsense();
@@ -72,6 +73,7 @@ class World {
 
   // world_actions.cc: one function per action.
   void tell(const Event& event);
+  void take_actions();
   void act(const action::StartTemplate& start);
   void act(const action::StopTemplate& stop);
   void act(const action::Spawn& spawn);

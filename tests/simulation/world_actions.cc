@@ -20,21 +20,27 @@ void World::note(const std::string& line) {
 
 void World::tell(const Event& event) {
   if (!broken_.empty()) return;
-  ++tally_.steps;
   const bool was_finished = is_finished();
   const bool was_active = is_active();
-  actions_.clear();
+  if (trace_ != nullptr) note(words_of(event, now_));
+  supervision_->step(event, now_, actions_);
+  promise(!was_finished || actions_.empty(), "nothing happens after the end");
+  if (was_finished) to_refuse_.reset();
+  take_actions();
+  promise(!was_active || is_active() || !pending_, "a reload is answered before the service stops");
+}
+
+// After a step: does what it said, and looks at everything.
+void World::take_actions() {
   departures_.clear();
   silences_.clear();
   just_committed_.reset();
-  if (trace_ != nullptr) note(words_of(event, now_));
-  supervision_->step(event, now_, actions_);
+  ++tally_.steps;
   for (const Action& action : actions_) {
     if (trace_ != nullptr) note("    " + words_of(action));
     std::visit([this](const auto& it) { act(it); }, action);
   }
-  promise(!was_finished || actions_.empty(), "nothing happens after the end");
-  if (was_finished) to_refuse_.reset();
+  actions_.clear();
   promise(!to_refuse_, "a reload at the wrong time is answered at once");
   const auto deadline = supervision_->next_deadline();
   promise(!deadline || *deadline > now_, "the next deadline is in the future");
@@ -45,7 +51,6 @@ void World::tell(const Event& event) {
   if (is_active()) check_slots();
   if (is_active()) check_rollout();
   if (tally_.steps % 16 == 0 && !is_finished()) check_views();
-  promise(!was_active || is_active() || !pending_, "a reload is answered before the service stops");
   failures_.clear();
 }
 

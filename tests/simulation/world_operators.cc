@@ -68,6 +68,38 @@ void World::reload(const Quality& quality) {
   promise(!is_active() || !pending_ || find_template(generation) != nullptr, "a reload begins with its template");
 }
 
+// The master becomes another image of itself as soon as nothing is under way.
+bool World::upgrade() {
+  if (!supervision_->unrest().empty()) return false;
+  const SupervisionState state = supervision_->state();
+  const Counters counters = supervision_->counters();
+  promise(!pending_, "a reload is under way, and that is unrest");
+  for (const Process& it : processes_) {
+    promise(it.accepts() || it.is_given_up(now_), "whoever does not serve yet, or any more, is unrest");
+    promise(!it.accepts() || !it.recycle_queued, "a replacement that is queued is unrest");
+  }
+  promise(state.workers.size() == accepting(), "whoever serves goes on");
+  promise(sockets_.size() == wanted_, "a slot that comes or goes is unrest");
+  // What the next image does not know: whoever cannot be killed, back-offs, and what they were for.
+  std::erase_if(processes_, [](const Process& it) { return it.told != Told::kNothing; });
+  histories_.clear();
+  template_losses_.clear();
+  supervision_.emplace(settings_);
+  note("upgrade");
+  supervision_->resume(state, now_, actions_);
+  const bool is_quiet = actions_.empty();
+  take_actions();
+  promise(temper_ == Temper::kWild || is_quiet, "nobody notices an upgrade at rest");
+  promise(supervision_->phase() == Phase::kServing, "an upgraded service serves");
+  promise(supervision_->generation() == active_, "an upgrade keeps the generation");
+  promise(supervision_->counters().restarts_crashed == counters.restarts_crashed &&
+              supervision_->counters().restarts_killed == counters.restarts_killed,
+          "an upgrade keeps the counters");
+  check_views();
+  ++tally_.upgraded;
+  return true;
+}
+
 bool World::ask_stop() {
   const auto kind = static_cast<StopKind>(random_.pick(0, 2));
   const Phase before = supervision_->phase();
@@ -150,6 +182,8 @@ void World::check_rest() {
 
 void World::reload_at_rest() {
   if (is_over() || supervision_->phase() != Phase::kServing) return;
+  if (random_.chance(50)) promise(upgrade(), "an upgrade at rest takes place");
+  promise(!supervision_->next_deadline(), "at rest there is nothing to wait for");
   const std::uint32_t kind = random_.pick(0, 7);
   Quality quality{.good_starts = random_.pick(0, wanted_ - 1)};
   if (kind == 0) quality.loads_fail = 100;

@@ -1,8 +1,10 @@
 // ProcessTable: parses the files of proc(5).
 #include "support/process_table.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
@@ -109,6 +111,17 @@ std::size_t open_files(pid_t pid) {
   std::size_t count = 0;
   for (fs::directory_iterator it(file_of(pid, "fd"), error), end; !error && it != end; it.increment(error)) ++count;
   return count;
+}
+
+std::size_t open_files_at_rest(pid_t pid) {
+  constexpr int kMoments = 20;
+  constexpr int kPauseMs = 5;
+  std::size_t fewest = open_files(pid);
+  for (int i = 0; i < kMoments; ++i) {
+    poll(nullptr, 0, kPauseMs);  // nothing tells from outside when a connection has been closed
+    fewest = std::min(fewest, open_files(pid));
+  }
+  return fewest;
 }
 
 std::set<std::uint64_t> socket_inodes(pid_t pid) {

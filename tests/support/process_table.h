@@ -31,6 +31,8 @@ std::vector<ProcessEntry> processes_of(pid_t session, std::string_view marker);
 std::vector<pid_t> children_of(pid_t parent);
 
 std::size_t open_files(pid_t pid);
+// The fewest of some moments: without a control connection that is about to close.
+std::size_t open_files_at_rest(pid_t pid);
 std::set<std::uint64_t> socket_inodes(pid_t pid);
 // TCP sockets in state LISTEN that the process has open, v4 and v6.
 std::set<std::uint64_t> listening_inodes(pid_t pid);

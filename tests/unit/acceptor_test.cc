@@ -97,6 +97,19 @@ TEST_F(Accepting, WatchesWhileTheSlotMayHaveAnotherAndThenTakesAllThatCome) {
   EXPECT_FALSE(ring.has(Op::kListener));
 }
 
+TEST(Acceptor, WatchesWhatItIsToldToShareForEver) {
+  RecordingRing ring;
+  Acceptor acceptor(ring, listeners(2), 0b10);
+  EXPECT_FALSE(acceptor.is_shared(0));
+  EXPECT_TRUE(acceptor.is_shared(1));
+  acceptor.own_slot(kStart);
+  acceptor.on_time(kStart + 1s);
+  acceptor.start();
+  EXPECT_TRUE(ring.is(Op::kAccept, 0, Armed::kMultishot));
+  EXPECT_TRUE(ring.is(Op::kAccept, 1, Armed::kOnce));
+  EXPECT_TRUE(ring.is(Op::kListener, 1, Armed::kOnce));
+}
+
 TEST_F(Accepting, ArmsAnewWhenAWatchedListenerHasAConnection) {
   acceptor.start();
   acceptor.on_readable(ring.complete(Op::kListener, 0, 1));

@@ -115,9 +115,9 @@ TEST(Address, RefusesHostsThatAreNoNumbers) {
   EXPECT_THAT(refusal("[]:80"), HasSubstr("is not an IPv6 address"));
 }
 
-TEST(Address, SaysThatInheritedSocketsComeLater) {
+TEST(Address, RefusesWordsForInheritedSockets) {
   for (const char* text : {"fd://3", "systemd", "systemd:web"}) {
-    EXPECT_THAT(refusal(text), HasSubstr("not available in this version")) << text;
+    EXPECT_THAT(refusal(text), HasSubstr("stands for an inherited socket")) << text;
   }
 }
 

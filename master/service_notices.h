@@ -1,0 +1,69 @@
+// ServiceNotices: what the service manager is told, and when (sd_notify(3)). Pure: the words are sent elsewhere.
+//
+//   starting --READY=1--> serving --STOPPING=1--> stopping
+//                           |  ^
+//              RELOADING=1  v  |  READY=1, whether it was done or refused
+//                         reloading
+// While it starts or stops the manager is asked for more time every kExtensionInterval, because load() and requests in
+// flight have limits of our own. WATCHDOG=1 is sent at half of the manager's patience, and withheld when nobody can
+// serve: a master whose loop turns proves nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/clock.h"
+
+namespace master {
+
+struct ServiceSituation {
+  enum class Stage { kStarting, kServing, kReloading, kStopping } stage = Stage::kStarting;
+  enum class Serving { kNobody, kSomebody } serving = Serving::kNobody;
+  std::uint64_t reloads = 0;  // begun ever: one can begin and end between two looks
+  std::string status;
+};
+
+// What the status line is made of. Rates are over the time since the last line.
+struct ServiceNumbers {
+  std::uint32_t workers_ready = 0;
+  std::uint32_t workers_wanted = 0;
+  double requests_per_second = 0;
+  std::uint64_t fds = 0;       // of the worker that has most
+  std::uint64_t fds_soft = 0;  // its limit; 0 = unknown
+  std::uint64_t recycled = 0;
+  std::string last_recycle;    // the reason; empty = none
+  std::string reload_error;    // of the last reload; empty = none
+};
+// "4/4 workers, 1203 req/s, fds 210/524288, 1 recycled: fds_leaked"
+std::string status_line(const ServiceNumbers& numbers);
+
+class ServiceNotices {
+ public:
+  static constexpr common::Duration kStatusInterval = std::chrono::seconds(1);
+  static constexpr common::Duration kExtensionInterval = std::chrono::seconds(5);
+  static constexpr common::Duration kExtension = std::chrono::seconds(20);
+
+  explicit ServiceNotices(std::optional<common::Duration> watchdog) : watchdog_(watchdog) {}
+
+  // Words to send now; empty = none.
+  std::string look(const ServiceSituation& situation, common::TimePoint now);
+  // When to look again at the latest.
+  std::optional<common::TimePoint> next_deadline() const;
+
+ private:
+  using Stage = ServiceSituation::Stage;
+  void tell_stage(Stage stage, common::TimePoint now, std::string& words);
+
+  std::optional<common::Duration> watchdog_;
+  Stage told_ = Stage::kStarting;
+  std::uint64_t reloads_ = 0;
+  std::string status_;
+  std::optional<common::TimePoint> look_again_at_;
+  common::TimePoint status_at_ = common::TimePoint::min();
+  common::TimePoint extend_at_ = common::TimePoint::min();
+  common::TimePoint ping_at_ = common::TimePoint::min();
+};
+
+}  // namespace master

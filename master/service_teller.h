@@ -1,0 +1,55 @@
+// ServiceTeller: tells the service manager how the service is, and has it keep our sockets for the next start.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/clock.h"
+#include "master/recycle_reason.h"
+#include "master/service_notices.h"
+#include "master/socket_store.h"
+#include "master/systemd.h"
+
+namespace master {
+
+class Listeners;
+class ReloadDesk;
+class Supervision;
+class WorkerTable;
+
+struct ServiceSources {
+  const Supervision& supervision;
+  const WorkerTable& workers;
+  const Listeners& listeners;
+  const ReloadDesk& reload;
+};
+
+class ServiceTeller {
+ public:
+  // OWNERSHIP: `systemd` outlives it. `stored`: as for SocketStore.
+  ServiceTeller(Systemd& systemd, StoredSockets stored);
+
+  // Once a turn of the loop, and when next_deadline() has come. Sockets are not followed while the service stops: what
+  // is stored then is for whoever is started next.
+  void tell(const ServiceSources& sources, common::TimePoint now);
+  std::optional<common::TimePoint> next_deadline() const { return notices_.next_deadline(); }
+
+ private:
+  ServiceNumbers numbers(const ServiceSources& sources, common::TimePoint now);
+
+  Systemd& systemd_;
+  SocketStore store_;
+  ServiceNotices notices_;
+  std::string unsent_;  // words that the manager has had no room for
+  std::string status_;
+  common::TimePoint next_status_{};
+  // The numbers of the status before.
+  std::uint64_t requests_ = 0;
+  common::TimePoint requests_at_{};
+  std::array<std::uint64_t, kRecycleReasons> recycled_{};
+  std::string last_recycle_;
+};
+
+}  // namespace master
