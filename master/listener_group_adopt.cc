@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "common/check.h"
@@ -37,8 +38,9 @@ bool ListenerGroup::goes_by(const std::string& name) const {
 std::unique_ptr<ListenerGroup> ListenerGroup::adopt(std::vector<InheritedSocket> inherited, std::uint32_t slots) {
   CHECK(!inherited.empty());
   std::unique_ptr<ListenerGroup> group(new ListenerGroup(inherited.front().address));
-  std::ranges::stable_sort(inherited, {}, [](const InheritedSocket& socket) {
-    return socket.stored ? std::uint64_t{socket.stored->slot} + 1 : 0;  // activated ones first, in their order
+  std::ranges::sort(inherited, {}, [](const InheritedSocket& socket) {
+    // Activated ones first, in their order, which is that of their numbers.
+    return std::pair(socket.stored ? std::uint64_t{socket.stored->slot} + 1 : 0, socket.fd.get());
   });
   if (!are_in_order(inherited)) group->order_ = Order::kUnknown;
   bool joinable = true;

@@ -12,7 +12,6 @@
 
 namespace master {
 
-using common::Address;
 using common::Result;
 
 // ---- slots

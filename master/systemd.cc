@@ -1,5 +1,5 @@
-// Systemd: variables and datagrams. Written out, because libsystemd brings libraries along that an application would
-// inherit (libgcrypt calls select, for which connections would have to be kept away from low numbers).
+// Systemd: variables and datagrams, as sd_listen_fds(3) and sd_notify(3) document them. Written out, because the calls of
+// libsystemd wait when the manager does not read, and because it brings libraries that every application would inherit.
 #include "master/systemd.h"
 
 #include <fcntl.h>
