@@ -126,6 +126,7 @@ bool Activator::wait_words(std::string_view line, std::size_t times, Deadline de
 std::vector<std::string> Activator::stored() {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(stored_.size());
   for (const auto& [name, fd] : stored_) names.push_back(name);
   return names;
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <random>
 
@@ -35,8 +36,8 @@ common::UniqueFd listening_tcp_socket() {
 }
 
 std::vector<common::UniqueFd> listeners(int count) {
-  std::vector<common::UniqueFd> all;
-  for (int i = 0; i < count; ++i) all.push_back(listening_tcp_socket());
+  std::vector<common::UniqueFd> all(static_cast<std::size_t>(count));
+  std::ranges::generate(all, listening_tcp_socket);
   return all;
 }
 

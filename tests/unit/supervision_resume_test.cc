@@ -115,9 +115,9 @@ TEST(Resume, StartsAWorkerAtOnceInASlotThatBackedOff) {
 TEST(Resume, StartsWorkersInEverySlotWhenNobodyServes) {
   Stage before(eager_settings(2));
   before.serve();
-  for (const WorkerId worker : {1, 2}) before.dies(worker);
-  for (const WorkerId worker : {3, 4}) before.tell(event::Spawned{worker, static_cast<pid_t>(worker)});
-  for (const WorkerId worker : {3, 4}) before.dies(worker);
+  for (const WorkerId worker : {1U, 2U}) before.dies(worker);
+  for (const WorkerId worker : {3U, 4U}) before.tell(event::Spawned{worker, static_cast<pid_t>(worker)});
+  for (const WorkerId worker : {3U, 4U}) before.dies(worker);
   ASSERT_EQ(before.states(), (Lines{"0 backoff", "1 backoff"}));
   ASSERT_EQ(before.supervision.unrest(), "");
   Resumed after(before, eager_settings(2));
