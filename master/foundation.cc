@@ -187,7 +187,7 @@ Result<Foundation> take_over(int handover_fd, Purpose purpose) {
                     .open_files = open_files,
                     .scoreboard = std::move(*scoreboard),
                     .listeners = std::move(*listeners),
-                    .stored = {},
+                    .stored = StoredSockets(handover->stored.begin(), handover->stored.end()),
                     .control = std::move(control),
                     .predecessor = Predecessor{.handover = std::move(*handover), .memories = std::move(*memories)}};
 }

@@ -154,6 +154,7 @@ Handover handover_from(const Json& json) {
   it.control_path = path_from(json.at("control_path"));
   json.at("control_clients").get_to(it.control_clients);
   json.at("inherited").get_to(it.inherited);
+  json.at("stored").get_to(it.stored);
   json.at("reload_error").get_to(it.reload_error);
   it.recycles = json.at("recycles");
   it.crashes = json.at("crashes");
@@ -199,6 +200,7 @@ std::string encode(const Handover& it) {
                      {"control_path", to_json(it.control_path)},
                      {"control_clients", it.control_clients},
                      {"inherited", it.inherited},
+                     {"stored", it.stored},
                      {"reload_error", it.reload_error},
                      {"recycles", it.recycles},
                      {"crashes", it.crashes}};

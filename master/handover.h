@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/config.h"
@@ -25,7 +26,7 @@ namespace master {
 
 // To be raised with every change of what is written. Layouts that processes of both images share (messages,
 // scoreboard) are compared by themselves.
-inline constexpr int kHandoverVersion = 1;
+inline constexpr int kHandoverVersion = 2;
 inline constexpr std::size_t kHandoverBytesMax = std::size_t{64} << 20;
 
 // In the environment, "PID:FD": who is meant, and where the memfd is.
@@ -74,6 +75,8 @@ struct Handover {
   common::OwnedPath control_path;
   std::vector<int> control_clients;         // whose next request has not been read
   std::vector<int> inherited;               // the application's, from whoever started us; sorted
+  std::vector<std::pair<std::string, std::uint64_t>>
+      stored;  // by the service manager: names and SO_COOKIEs, also what is to go
   std::string reload_error;                 // of the last one, "" = none
   common::Json recycles;                    // as in `status`
   common::Json crashes;

@@ -13,9 +13,13 @@ std::int64_t microseconds(common::Duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
-// A status is one line.
+// A status is one line of UTF-8.
 std::string one_line(std::string text) {
   std::ranges::replace(text, '\n', ' ');
+  if (text.size() <= ServiceNotices::kStatusBytesMax) return text;
+  std::size_t end = ServiceNotices::kStatusBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // not within a character
+  text.resize(end);
   return text;
 }
 

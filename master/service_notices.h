@@ -9,6 +9,7 @@
 // serve: a master whose loop turns proves nothing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ std::string status_line(const ServiceNumbers& numbers);
 class ServiceNotices {
  public:
   static constexpr common::Duration kStatusInterval = std::chrono::seconds(1);
+  // The manager ignores a message of more than 4,096 bytes (PIPE_BUF), and with it the READY=1 beside the status.
+  static constexpr std::size_t kStatusBytesMax = 1024;
   static constexpr common::Duration kExtensionInterval = std::chrono::seconds(5);
   static constexpr common::Duration kExtension = std::chrono::seconds(20);
 

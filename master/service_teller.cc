@@ -50,13 +50,20 @@ void ServiceTeller::tell(const ServiceSources& sources, common::TimePoint now) {
   if (!systemd_.listens()) return;
   const Stage stage = stage_of(sources.supervision.phase(), sources.reload);
   if (stage != Stage::kStopping) store_.follow(sources.listeners);
+  retry_at_ = now + kRetryInterval;
+  if (!unsent_.empty() && systemd_.tell(unsent_) == Told::kNotYet) return;
   if (now >= next_status_) {
     next_status_ = now + ServiceNotices::kStatusInterval;
     status_ = status_line(numbers(sources, now));
   }
-  unsent_ += notices_.look(
+  unsent_ = notices_.look(
       {.stage = stage, .serving = serving_of(sources, now), .reloads = sources.reload.begun(), .status = status_}, now);
   if (!unsent_.empty() && systemd_.tell(unsent_) == Told::kYes) unsent_.clear();
+}
+
+std::optional<common::TimePoint> ServiceTeller::next_deadline() const {
+  if (!unsent_.empty()) return retry_at_;
+  return notices_.next_deadline();
 }
 
 ServiceNumbers ServiceTeller::numbers(const ServiceSources& sources, common::TimePoint now) {

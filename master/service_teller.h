@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,15 +35,20 @@ class ServiceTeller {
   // Once a turn of the loop, and when next_deadline() has come. Sockets are not followed while the service stops: what
   // is stored then is for whoever is started next.
   void tell(const ServiceSources& sources, common::TimePoint now);
-  std::optional<common::TimePoint> next_deadline() const { return notices_.next_deadline(); }
+  std::optional<common::TimePoint> next_deadline() const;
+  const StoredSockets& stored() const { return store_.stored(); }  // for the next image
 
  private:
+  static constexpr common::Duration kRetryInterval = std::chrono::milliseconds(100);
   ServiceNumbers numbers(const ServiceSources& sources, common::TimePoint now);
 
   Systemd& systemd_;
   SocketStore store_;
   ServiceNotices notices_;
-  std::string unsent_;  // words that the manager has had no room for
+  // Words that the manager has had no room for. Until they are out nothing new is thought of: what is said then is what
+  // is true then, and one message never grows beyond what a manager reads (4,096 bytes, PIPE_BUF).
+  std::string unsent_;
+  common::TimePoint retry_at_{};
   std::string status_;
   common::TimePoint next_status_{};
   // The numbers of the status before.

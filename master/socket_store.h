@@ -31,6 +31,7 @@ class SocketStore {
   // Not while the service stops: what is stored then is for the next start. Cheap when nothing has changed. What the
   // manager has no room for is sent with the next call.
   void follow(const Listeners& listeners);
+  const StoredSockets& stored() const { return stored_; }  // as far as is known
 
  private:
   void go_on_later() { revision_ = 0; }

@@ -1,5 +1,5 @@
-// Systemd: variables and datagrams, as sd_listen_fds(3) and sd_notify(3) document them. Written out, because the calls of
-// libsystemd wait when the manager does not read, and because it brings libraries that every application would inherit.
+// Systemd: variables and datagrams, as sd_listen_fds(3) and sd_notify(3) document them. Written out, because what
+// libsystemd calls waits when the manager does not read, and because every application would inherit its libraries.
 #include "master/systemd.h"
 
 #include <fcntl.h>

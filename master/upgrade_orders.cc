@@ -98,6 +98,7 @@ Handover Master::hand_over() const {
               .control_path = parts_.control.owned_path(),
               .control_clients = control_->hand_over(),
               .inherited = parts_.inherited,
+              .stored = {parts_.service.stored().begin(), parts_.service.stored().end()},
               .reload_error = reload_.last_error(),
               .recycles = reports_.to_json(),
               .crashes = crashes_.to_json()};

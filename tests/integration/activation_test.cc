@@ -1,6 +1,7 @@
 // Activation: sockets that somebody else has bound, in every form, and what happens to those who wait in them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #include "support/activator.h"
 #include "support/http_client.h"
+#include "support/load_generator.h"
 #include "support/supervisor_process.h"
 #include "support/waiting_clients.h"
 
@@ -19,7 +21,10 @@ namespace {
 using support::Activator;
 using support::Deadline;
 using support::expect_served;
+using support::HttpClient;
 using support::listening_socket;
+using support::LoadGenerator;
+using support::LoadMode;
 using support::ReusePort;
 using support::SupervisorOptions;
 using support::SupervisorProcess;
@@ -170,6 +175,60 @@ TEST(Activation, HidesVariablesAndSocketsFromTheApplication) {
   EXPECT_THAT(told, HasSubstr("SUPERVISOR_TEST_ID="));
   for (const char* name : {"LISTEN_", "NOTIFY_SOCKET", "WATCHDOG", "LISTENER="})
     EXPECT_THAT(told, Not(HasSubstr(name)));
+}
+
+// A connection that this worker serves.
+HttpClient client_of(const SupervisorProcess& server, pid_t worker) {
+  HttpClient client = server.connect();
+  support::wait_until([&] {
+    client.send(support::get_request("/pid"));
+    if (client.read().response.body == std::to_string(worker) + "\n") return true;
+    client = server.connect();
+    return false;
+  });
+  return client;
+}
+
+bool has_answer(const HttpClient& client) {
+  pollfd entry{.fd = client.fd(), .events = POLLIN, .revents = 0};
+  return ::poll(&entry, 1, 0) > 0;
+}
+
+// The kernel wakes one worker for a client, whether it is busy or not: everybody else has to learn of him, too.
+TEST(Activation, LetsNoClientOfASharedSocketWaitForAWorkerThatIsBusy) {
+  Activator activator(Activator::Notify::kNo);
+  const std::string address = activator.pass(listening_socket("127.0.0.1:0"), "web.socket");
+  SupervisorProcess server(activator.options(with({"--workers", "2"})));
+  ASSERT_TRUE(server.wait_ready(2));
+  for (const int slot : {0, 1, 0, 1}) {
+    expect_served(address);
+    const pid_t worker = server.worker(slot);
+    HttpClient busy = client_of(server, worker);
+    ASSERT_TRUE(busy.send(support::get_request("/sleep?ms=2000")));
+    ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 1; }));
+    EXPECT_EQ(server.get("/hello").status, 200);
+    EXPECT_FALSE(has_answer(busy)) << "slot " << slot;
+    EXPECT_EQ(busy.read().response.status, 200);
+  }
+}
+
+TEST(Activation, LosesNobodyAtASharedSocketWhenWorkersAreReplaced) {
+  Activator activator(Activator::Notify::kNo);
+  const std::string address = activator.pass(listening_socket("127.0.0.1:0"), "web.socket");
+  SupervisorProcess server(activator.options(with({"--workers", "2"})));
+  ASSERT_TRUE(server.wait_ready(2));
+  LoadGenerator fresh({.address = address, .mode = LoadMode::kNewConnection, .threads = 2});
+  LoadGenerator kept({.address = address, .mode = LoadMode::kKeepAlive, .threads = 2});
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(fresh.wait_for_answers(20) && kept.wait_for_answers(20));
+    ASSERT_EQ(server.control("POST", "/reload").status, 200);
+  }
+  EXPECT_TRUE(server.wait_status([](const support::Status& now) { return now.workers.size() == 2; }))
+      << "the old ones get away although others keep coming";
+  for (LoadGenerator* load : {&fresh, &kept}) {
+    const support::LoadReport report = load->stop();
+    EXPECT_EQ(report.failed(), 0U) << report;
+  }
 }
 
 // ---- errors

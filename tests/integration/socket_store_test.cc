@@ -5,11 +5,14 @@
 
 #include <csignal>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/activator.h"
 #include "support/http_client.h"
+#include "support/load_generator.h"
 #include "support/supervisor_process.h"
 #include "support/waiting_clients.h"
 
@@ -18,6 +21,9 @@ namespace {
 using support::Activator;
 using support::expect_served;
 using support::HttpClient;
+using support::LoadGenerator;
+using support::LoadMode;
+using support::LoadReport;
 using support::SupervisorOptions;
 using support::SupervisorProcess;
 using ::testing::HasSubstr;
@@ -169,6 +175,53 @@ TEST(SocketStore, GivesUpAddressesThatAreNoLongerConfiguredButServesWhoWaitsTher
   EXPECT_EQ(between.refused() + between.lost(), 0);
   EXPECT_TRUE(support::wait_until([&] { return !HttpClient::connect(address).has_value(); })) << "refused at last";
   for (const std::string& name : activator.stored()) EXPECT_THAT(name, HasSubstr("127.0.1.1"));
+}
+
+TEST(SocketStore, RemovesTheFileOfAnAddressThatIsNoLongerConfigured) {
+  Activator activator;
+  const support::TemporaryDirectory directory;
+  const std::string path = directory.path("web.sock");
+  {
+    SupervisorProcess server(activator.options(with({"--workers", "2", "--bind", "unix:" + path})));
+    ASSERT_TRUE(server.wait_ready(2));
+    ASSERT_TRUE(support::wait_until([&] { return activator.stored().size() == 1; }));
+  }
+  support::WaitingClients between("unix:" + path, 10);
+  SupervisorProcess server(activator.options(with({"--workers", "2", "--bind", "127.0.0.1:0"})));
+  ASSERT_TRUE(server.wait_ready(2));
+  EXPECT_FALSE(std::filesystem::exists(path)) << "nobody else is to come";
+  EXPECT_EQ(between.refused() + between.lost(), 0);
+  EXPECT_TRUE(support::wait_until([&] { return activator.stored().size() == 2; }));
+  EXPECT_TRUE(server.wait_status([](const support::Status& now) { return now.listeners.size() == 1; })) << "closed";
+}
+
+// Clients of a new connection each and clients that keep theirs never notice: the store has the sockets, and workers
+// whose master has gone answer whom they have.
+TEST(SocketStore, LosesNobodyUnderLoadWhenTheMasterIsKilledAgainAndAgain) {
+  Activator activator;
+  const SupervisorOptions wanted = with({"--workers", "2", "--bind", "127.0.0.1:0"});
+  std::unique_ptr<SupervisorProcess> server = std::make_unique<SupervisorProcess>(activator.options(wanted));
+  ASSERT_TRUE(server->wait_ready(2));
+  const std::string address = server->address();
+  ASSERT_TRUE(support::wait_until([&] { return activator.stored().size() == 2; }));
+  LoadGenerator fresh({.address = address, .mode = LoadMode::kNewConnection, .threads = 2});
+  LoadGenerator kept({.address = address, .mode = LoadMode::kKeepAlive, .threads = 2});
+  for (int round = 0; round < support::effort(10, 50); ++round) {
+    ASSERT_TRUE(fresh.wait_for_answers(20) && kept.wait_for_answers(20));
+    support::WaitingClients in_flight(address, 2, "/sleep?ms=30");
+    kill_and_wait(*server);
+    support::WaitingClients between(address, 5);
+    // Its destructor waits for the workers that drain.
+    auto next = std::make_unique<SupervisorProcess>(activator.options(wanted));
+    ASSERT_TRUE(next->wait_ready(2)) << next->output();
+    EXPECT_EQ(in_flight.refused() + between.refused(), 0);
+    EXPECT_EQ(in_flight.lost() + between.lost(), 0);
+    server = std::move(next);
+  }
+  for (LoadGenerator* load : {&fresh, &kept}) {
+    const LoadReport report = load->stop();
+    EXPECT_EQ(report.failed(), 0U) << report;
+  }
 }
 
 TEST(SocketStore, FollowsTheNumberOfWorkers) {

@@ -1,9 +1,12 @@
 // Steering: whom new clients reach while a worker cannot take them.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "support/activator.h"
 #include "support/environment.h"
 #include "support/supervisor_process.h"
 
@@ -86,6 +89,42 @@ TEST(Steering, IsTheKernelsHashWhereTheSettingsSaySo) {
   SupervisorProcess server(small_workers("hash"));
   ASSERT_TRUE(server.wait_ready(2));
   EXPECT_TRUE(says_steering(server, "hash"));
+}
+
+// Of somebody else's sockets nobody knows in which order they began to listen: here in the reverse one.
+TEST(Steering, LeavesTheChoiceToTheKernelAmongActivatedSockets) {
+  support::Activator activator(support::Activator::Notify::kNo);
+  common::UniqueFd first = support::listening_socket("127.0.0.1:0", support::ReusePort::kYes);
+  activator.pass(support::listening_socket(support::address_of(first.get()), support::ReusePort::kYes), "web");
+  activator.pass(std::move(first), "web");
+  support::SupervisorOptions options = small_workers("health");
+  options.defaults = support::Defaults::kControl;
+  SupervisorProcess server(activator.options(options));
+  ASSERT_TRUE(server.wait_ready(2));
+  EXPECT_TRUE(says_steering(server, "hash"));
+  const pid_t other = server.worker(1);
+  const std::vector<HttpClient> clients = fill(server, server.worker(0));
+  EXPECT_TRUE(support::holds_for(std::chrono::seconds(1), [&] { return answers_of(server, other, 20) > 0; }))
+      << "none of them by the kernel's hash has one chance in a million";
+}
+
+TEST(Steering, KnowsItsSocketsAgainAfterTheMasterWasKilled) {
+  support::Activator activator;  // it passes what is stored in the reverse order
+  support::SupervisorOptions options = small_workers("health");
+  {
+    SupervisorProcess killed(activator.options(options));
+    ASSERT_TRUE(killed.wait_ready(2));
+    ASSERT_TRUE(support::wait_until([&] { return activator.stored().size() == 2; }));
+    killed.signal(SIGKILL);
+    ASSERT_EQ(killed.wait_exit(), -SIGKILL);
+  }
+  SupervisorProcess server(activator.options(options));
+  ASSERT_TRUE(server.wait_ready(2));
+  EXPECT_TRUE(says_steering(server, "health"));
+  const pid_t other = server.worker(1);
+  const std::vector<HttpClient> clients = fill(server, server.worker(0));
+  EXPECT_TRUE(support::wait_until([&] { return answers_of(server, other, 20) == 20; }));
+  EXPECT_EQ(answers_of(server, other, 100), 100);
 }
 
 }  // namespace

@@ -119,6 +119,15 @@ std::size_t Activator::count(std::string_view line) {
       std::ranges::count_if(words_, [line](const std::string& word) { return word.starts_with(line); }));
 }
 
+std::vector<common::TimePoint> Activator::times(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  std::vector<common::TimePoint> result;
+  for (std::size_t i = 0; i < words_.size(); ++i) {
+    if (words_[i].starts_with(line)) result.push_back(times_[i]);
+  }
+  return result;
+}
+
 bool Activator::wait_words(std::string_view line, std::size_t times, Deadline deadline) {
   return wait_until([&] { return count(line) >= times; }, deadline);
 }
@@ -134,6 +143,7 @@ std::vector<std::string> Activator::stored() {
 void Activator::forget_words() {
   const std::lock_guard lock(mutex_);
   words_.clear();
+  times_.clear();
 }
 
 void Activator::listen() {
@@ -181,6 +191,7 @@ void Activator::obey(const std::string& message, std::vector<common::UniqueFd> f
     if (line == "FDSTOREREMOVE=1") order = Order::kRemove;
     if (line.starts_with("FDNAME=")) name = line.substr(std::strlen("FDNAME="));
     words_.push_back(std::move(line));
+    times_.push_back(common::Clock::now());
   }
   if (order == Order::kRemove) stored_.erase(name);
   if (order != Order::kStore) return;

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/unique_fd.h"
 #include "support/supervisor_process.h"
 #include "support/temporary_directory.h"
@@ -42,6 +43,8 @@ class Activator {
   // Every line of every message, in order.
   std::vector<std::string> words();
   std::size_t count(std::string_view line);
+  // When such lines came.
+  std::vector<common::TimePoint> times(std::string_view line);
   bool wait_words(std::string_view line, std::size_t times = 1, Deadline deadline = Deadline());
   // Names of what is stored.
   std::vector<std::string> stored();
@@ -62,6 +65,7 @@ class Activator {
   std::vector<Passed> passed_;
   std::mutex mutex_;
   std::vector<std::string> words_;               // guarded by mutex_
+  std::vector<common::TimePoint> times_;         // of the same index; guarded by mutex_
   std::map<std::string, common::UniqueFd> stored_;  // guarded by mutex_
   std::thread thread_;
 };

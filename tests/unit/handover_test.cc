@@ -40,6 +40,7 @@ Handover full() {
               .control_path = {.path = "/run/control.sock", .device = 25, .inode = 27, .made = {29, 31}},
               .control_clients = {91, 93},
               .inherited = {0, 1, 2, 33},
+              .stored = {{"listen,0,127.0.0.1=8000,,", 77}},
               .reload_error = "load(): no\nreason",
               .recycles = Json::parse(R"([{"slot": 35}])"),
               .crashes = Json::parse(R"([{"slot": 37}])")};
@@ -133,6 +134,7 @@ void expect_same(const Handover& one, const Handover& other) {
   expect_same(one.control_path, other.control_path);
   EXPECT_EQ(one.control_clients, other.control_clients);
   EXPECT_EQ(one.inherited, other.inherited);
+  EXPECT_EQ(one.stored, other.stored);
   EXPECT_EQ(one.reload_error, other.reload_error);
   EXPECT_EQ(one.recycles, other.recycles);
   EXPECT_EQ(one.crashes, other.crashes);

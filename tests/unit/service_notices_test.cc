@@ -86,4 +86,16 @@ TEST(StatusLine, SaysWhatThereIs) {
             "4/4 workers, 1203 req/s, fds 210/524288, 1 recycled: fds_leaked, reload refused: no");
 }
 
+TEST(ServiceNotices, CutsAStatusThatWouldMakeTheMessageTooLongToBeRead) {
+  constexpr std::size_t kMost = ServiceNotices::kStatusBytesMax;
+  const auto said = [](const std::string& status) {
+    return ServiceNotices(std::nullopt).look({.stage = Stage::kServing, .status = status}, kStart);
+  };
+  const std::string longest(kMost, 'x');
+  EXPECT_EQ(said(longest), "READY=1\nSTATUS=" + longest + "\n");
+  EXPECT_EQ(said(longest + "y"), "READY=1\nSTATUS=" + longest + "\n");
+  const std::string cut = longest.substr(1);
+  EXPECT_EQ(said(cut + "\xC3\xA4"), "READY=1\nSTATUS=" + cut + "\n") << "no half of a character";
+}
+
 }  // namespace
