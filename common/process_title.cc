@@ -16,6 +16,10 @@ char* area = nullptr;
 std::size_t area_bytes = 0;       // arguments and environment
 std::size_t arguments_bytes = 0;  // cleared at each change; the environment only as far as a long title needs it
 
+// Where the environment lives afterwards. Never freed; named here so that a leak checker finds what unsetenv(3) drops.
+char** environment = nullptr;
+char* environment_texts = nullptr;
+
 }  // namespace
 
 void process_title_start(int argc, char** argv) {
@@ -28,11 +32,18 @@ void process_title_start(int argc, char** argv) {
   for (; environ[count] != nullptr; ++count) {
     if (environ[count] == end) end += std::strlen(environ[count]) + 1;
   }
-  // Never freed: it is the environment now.
-  auto** copy = new char*[count + 1];
-  for (std::size_t i = 0; i < count; ++i) copy[i] = strdup(environ[i]);
-  copy[count] = nullptr;
-  environ = copy;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) bytes += std::strlen(environ[i]) + 1;
+  environment = new char*[count + 1];
+  environment_texts = new char[bytes];
+  char* text = environment_texts;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t length = std::strlen(environ[i]) + 1;
+    environment[i] = static_cast<char*>(std::memcpy(text, environ[i], length));
+    text += length;
+  }
+  environment[count] = nullptr;
+  environ = environment;
   area = argv[0];
   area_bytes = static_cast<std::size_t>(end - argv[0]);
 }
