@@ -53,7 +53,7 @@ class Listeners {
   // Binds every address for slots 0 to slots-1 and listens. An error names the address, the reason and the fix; then
   // nothing stays open. Blocks up to `patience` (for all addresses together) while somebody else listens there:
   // start-up only. Two programs of one user that start on the same port within the same moment are not told apart.
-  // `owner` gets the sockets and socket files, also all later ones. Addresses of inherited sockets are not waited for.
+  // `owner` gets the socket files, also all later ones. Addresses of inherited sockets are not waited for.
   static common::Result<Listeners> open(std::span<const common::Address> addresses, std::uint32_t slots,
                                         std::uint32_t backlog, common::Duration patience = kPredecessorPatience,
                                         common::Steering steering = common::Steering::kHash,

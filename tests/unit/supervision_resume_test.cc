@@ -24,16 +24,6 @@ struct Resumed {
   std::string said;
 };
 
-SupervisionSettings eager_settings(std::uint32_t workers) {
-  SupervisionSettings settings = settings_for(workers);
-  settings.restart.failures_max = 0;
-  return settings;
-}
-
-std::string reload(Stage& stage, Generation generation, std::uint32_t workers) {
-  return stage.tell(event::ReloadAsked{generation, settings_for(workers)});
-}
-
 TEST(Resume, ShowsWhatWasThereAndDoesNothing) {
   Stage before(3);
   before.serve();

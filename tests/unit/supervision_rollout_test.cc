@@ -8,10 +8,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string reload(Stage& stage, Generation generation, std::uint32_t workers) {
-  return stage.tell(event::ReloadAsked{generation, settings_for(workers)});
-}
-
 std::string lose_template(Stage& stage, Generation generation, TemplatePhase phase, const std::string& reason) {
   return stage.tell(event::TemplateLost{phase, reason, generation});
 }

@@ -55,6 +55,13 @@ inline SupervisionSettings settings_for(std::uint32_t workers) {
   return settings;
 }
 
+// Never gives up, however often something fails.
+inline SupervisionSettings eager_settings(std::uint32_t workers) {
+  SupervisionSettings settings = settings_for(workers);
+  settings.restart.failures_max = 0;
+  return settings;
+}
+
 // A service on a stage: tells events at a time of its own and remembers what was noted.
 class Stage {
  public:
@@ -123,6 +130,10 @@ class Stage {
   std::vector<action::Note> notes;
   std::string reason;
 };
+
+inline std::string reload(Stage& stage, Generation generation, std::uint32_t workers) {
+  return stage.tell(event::ReloadAsked{generation, settings_for(workers)});
+}
 
 using Lines = std::vector<std::string>;
 

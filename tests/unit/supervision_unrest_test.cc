@@ -10,16 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-SupervisionSettings eager_settings(std::uint32_t workers) {
-  SupervisionSettings settings = settings_for(workers);
-  settings.restart.failures_max = 0;
-  return settings;
-}
-
-std::string reload(Stage& stage, Generation generation, std::uint32_t workers) {
-  return stage.tell(event::ReloadAsked{generation, settings_for(workers)});
-}
-
 TEST(Unrest, IsNothingWhileAllServe) {
   Stage stage(2);
   stage.serve();
