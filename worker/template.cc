@@ -35,10 +35,11 @@ pid_t template_pid = 0;  // the handler is inherited by what the template forks
   _exit(0);
 }
 
-// From the master, or from the kernel when the master has died.
-void on_term(int) {
+// From the master, or from the kernel when the master has died. A service manager sends TERM to every process of a
+// unit that it stops (systemd.kill(5), KillMode=control-group): whether anybody is still to be forked is for the master.
+void on_term(int, siginfo_t* info, void*) {
   if (getpid() == template_pid && getppid() != launch_for_handler->master) leave_orphaned();
-  _exit(0);
+  if (info->si_pid == launch_for_handler->master) _exit(0);
 }
 
 void set_signals(const TemplateLaunch& launch) {
@@ -52,7 +53,8 @@ void set_signals(const TemplateLaunch& launch) {
   }
   action.sa_handler = SIG_DFL;
   sigaction(SIGCHLD, &action, nullptr);
-  action.sa_handler = on_term;
+  action.sa_sigaction = on_term;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
   sigaction(SIGTERM, &action, nullptr);
   sigset_t none;
   sigemptyset(&none);

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "worker/high_fd.h"
+#include "common/high_fd.h"
 
 namespace worker {
 namespace {
@@ -21,7 +21,14 @@ int wake_fd = -1;
 pid_t master_pid = 0;
 unsigned orphan_seconds = 0;
 
-void on_signal(int signal) {
+// A service manager that stops a unit sends TERM to every process of it (systemd.kill(5), KillMode=control-group), to
+// the master too, who then decides when which worker drains: at once, or after stop.delay.
+bool is_meant_for_us(const siginfo_t& info) {
+  return info.si_pid == master_pid || info.si_pid == getpid() || getppid() != master_pid;
+}
+
+void on_signal(int signal, siginfo_t* info, void*) {
+  if (!is_meant_for_us(*info)) return;
   const int saved = errno;
   const int before = wish;
   wish = std::max(before, static_cast<int>(signal == SIGQUIT ? SignalWish::kLeave : SignalWish::kDrain));
@@ -31,10 +38,17 @@ void on_signal(int signal) {
   errno = saved;
 }
 
-void handle(int signal, void (*handler)(int)) {
+void handle(int signal, void (*disposition)(int)) {
   struct sigaction action{};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
+  action.sa_handler = disposition;
+  sigemptyset(&action.sa_mask);
+  sigaction(signal, &action, nullptr);
+}
+
+void heed(int signal) {
+  struct sigaction action{};
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_RESTART | SA_SIGINFO;
   sigemptyset(&action.sa_mask);
   sigaction(signal, &action, nullptr);
 }
@@ -44,7 +58,7 @@ void handle(int signal, void (*handler)(int)) {
 common::Result<WorkerSignals> WorkerSignals::install(pid_t master, common::Duration stop_timeout) {
   common::UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return common::fail_errno("eventfd", errno);
-  wake = move_high(std::move(wake));
+  wake = common::move_high(std::move(wake));
   wake_fd = wake.get();
   master_pid = master;
   orphan_seconds = static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(stop_timeout).count()) + 1;
@@ -52,7 +66,7 @@ common::Result<WorkerSignals> WorkerSignals::install(pid_t master, common::Durat
     handle(ignored, SIG_IGN);
   }
   for (const int plain : {SIGALRM, SIGCHLD}) handle(plain, SIG_DFL);
-  for (const int heeded : {SIGTERM, SIGQUIT}) handle(heeded, on_signal);
+  for (const int heeded : {SIGTERM, SIGQUIT}) heed(heeded);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -14,8 +14,9 @@ enum class SignalWish { kNone, kDrain, kLeave };
 class WorkerSignals {
  public:
   // Installs the handlers; what a terminal sends to the whole group (INT, HUP ...) is the master's business and
-  // ignored here. Once per process. When the master is gone, TERM also starts a timer of `stop_timeout` after which
-  // SIGALRM ends the process, even if the application never returns to the loop.
+  // ignored here, and so are TERM and QUIT of others while the master lives. Once per process. When the master is gone,
+  // TERM also starts a timer of `stop_timeout` after which SIGALRM ends the process, even if the application never
+  // returns to the loop.
   static common::Result<WorkerSignals> install(pid_t master, common::Duration stop_timeout);
 
   // Readable after a signal came.

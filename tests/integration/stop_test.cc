@@ -68,6 +68,27 @@ TEST(Stop, AnswersTheNextRequestOfAnOpenConnectionAndClosesIt) {
   EXPECT_EQ(server.wait_exit(), 0);
 }
 
+TEST(Stop, LeavesItToTheMasterWhatAServiceManagerSendsToEveryProcess) {
+  SupervisorProcess server({.arguments = joined({workers(1), support::set("stop.delay", "\"5m\"")})});
+  ASSERT_TRUE(server.wait_ready(1));
+  const pid_t worker = server.worker(0);
+  HttpClient client = server.connect();
+  for (const int signal : {SIGTERM, SIGQUIT}) {
+    ASSERT_EQ(kill(worker, signal), 0);
+    ASSERT_TRUE(client.send(get_request("/hello")));
+    const HttpRead read = client.read();
+    ASSERT_EQ(read.outcome, ReadOutcome::kAnswer);
+    EXPECT_FALSE(read.response.closes()) << "signal " << signal << " made the worker drain";
+  }
+  for (const pid_t process : server.processes()) kill(process, SIGTERM);  // as systemd.kill(5) says of control-group
+  ASSERT_TRUE(server.wait_output("stopping after stop.delay"));
+  ASSERT_TRUE(client.send(get_request("/hello")));
+  EXPECT_FALSE(client.read().response.closes()) << "stop.delay was cut short";
+  EXPECT_EQ(server.get("/hello").status, 200);
+  server.signal(SIGQUIT);
+  EXPECT_EQ(server.wait_exit(), 0);
+}
+
 TEST(Stop, KillsAWorkerThatDoesNotFinishInTime) {
   SupervisorProcess server({.arguments = joined({workers(1), support::set("workers.stop_timeout", "\"500ms\"")})});
   ASSERT_TRUE(server.wait_ready(1));
