@@ -120,7 +120,7 @@ struct SecuritySettings {  // who runs the application; a name, or the digits of
 };
 
 struct Config {
-  std::string app_path;  // as the user wrote it; empty only for verbs that need no application
+  std::string app_path;  // application.path, as the user wrote it; empty only for verbs that need no application
   WorkerSettings workers;
   ListenSettings listen;
   LimitSettings limits;

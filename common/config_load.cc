@@ -44,15 +44,13 @@ struct Place {
 
 class Loader {
  public:
-  explicit Loader(const Sources& sources) : sources_(sources) {
-    loaded_.origins.assign(settings().size(), "default");
-    loaded_.config.app_path = sources.app_path;
-  }
+  explicit Loader(const Sources& sources) : sources_(sources) { loaded_.origins.assign(settings().size(), "default"); }
 
   std::expected<LoadedConfig, std::vector<std::string>> load() {
     if (!sources_.file.empty()) apply_file();
     for (const Override& item : sources_.environment) apply_override(item, "SUPERVISOR_ARGS: ", "SUPERVISOR_ARGS");
     for (const Override& item : sources_.command_line) apply_override(item, "", "command line");
+    choose_app_path();
     check_pairs();
     check_bind();
     check_app_path();
@@ -66,6 +64,7 @@ class Loader {
     const auto assignments = read_config_file(sources_.file);
     if (!assignments) {
       mistakes_.push_back(assignments.error().message);
+      file_is_unread_ = true;  // what it does not say, nobody knows
       return;
     }
     for (const Assignment& assignment : *assignments) {
@@ -200,23 +199,40 @@ class Loader {
     }
   }
 
-  void check_app_path() {
+  void choose_app_path() {
     if (sources_.app_path.empty()) return;
+    loaded_.config.app_path = sources_.app_path;
+    loaded_.origins[app_path_index()] = "command line";
+  }
+
+  void check_app_path() {
+    const std::string& path = loaded_.config.app_path;
+    if (path.empty()) {
+      if (sources_.app == Sources::App::kNeeded && !file_is_unread_) {
+        mistakes_.push_back(common::format(
+            "{}: application.path is not set; name the application's shared object there, or on the command line",
+            sources_.file.empty() ? "configuration" : sources_.file));
+      }
+      return;
+    }
+    const std::string named =
+        sources_.app_path.empty() ? common::format("application.path ({}): ", loaded_.origins[app_path_index()]) : "";
     struct stat status{};
-    if (::stat(sources_.app_path.c_str(), &status) != 0) {
-      mistakes_.push_back(common::format("{}: {}; give the path of the application's shared object (app.so)",
-                                         sources_.app_path, errno_text(errno)));
+    if (::stat(path.c_str(), &status) != 0) {
+      mistakes_.push_back(common::format("{}{}: {}; give the path of the application's shared object (app.so)", named,
+                                         path, errno_text(errno)));
     } else if (!S_ISREG(status.st_mode)) {
-      mistakes_.push_back(
-          common::format("{}: not a regular file; give the path of the application's shared object "
-                         "(app.so)",
-                         sources_.app_path));
+      mistakes_.push_back(common::format(
+          "{}{}: not a regular file; give the path of the application's shared object (app.so)", named, path));
     }
   }
+
+  static std::size_t app_path_index() { return find_setting("application.path").value(); }
 
   const Sources& sources_;
   LoadedConfig loaded_;
   std::vector<std::string> mistakes_;
+  bool file_is_unread_ = false;
   std::set<std::string> refused_sections_;
 };
 

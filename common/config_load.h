@@ -21,10 +21,11 @@ struct Override {
 
 // Later ones win: defaults < file < environment < command line.
 struct Sources {
-  std::string app_path;  // empty = the verb needs none
+  std::string app_path;  // of the command line: goes before application.path; empty = not given there
   std::string file;  // empty = none
   std::vector<Override> environment;
   std::vector<Override> command_line;
+  enum class App { kOptional, kNeeded } app = App::kOptional;
 };
 
 // One leaf of the [app] table, which belongs to the application.
@@ -42,7 +43,7 @@ struct LoadedConfig {
   std::vector<AppEntry> app_entries;  // sorted by path
 };
 
-// Reads the file and looks whether the application is there; nothing else outside is touched. Every mistake is one
+// Reads the file and looks whether the application is there (if one is named); nothing else outside is touched. Every mistake is one
 // line that names its origin, the key, the value, the reason and the fix; all of them are found in one run.
 std::expected<LoadedConfig, std::vector<std::string>> load_config(const Sources& sources);
 

@@ -7,7 +7,7 @@
 
 namespace common {
 
-// Given back as `-c`, the text makes the same Config (app_path aside: the application is no key).
+// Given back as `-c`, the text makes the same Config.
 std::string print_config(const LoadedConfig& loaded);
 // Without origins, which a Config has not.
 std::string print_config(const Config& config);

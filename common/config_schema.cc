@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
+#include <utility>
 
 #include "common/address.h"
 #include "common/nearest.h"
@@ -17,6 +19,7 @@ constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kMiB = 1024 * kKiB;
 constexpr std::uint64_t kTiB = kMiB * kMiB;
 constexpr std::uint64_t kCountMax = INT64_MAX;  // what TOML's integers hold
+constexpr std::size_t kPathMax = PATH_MAX - 1;  // with its NUL, what the kernel takes (limits.h)
 constexpr std::size_t kAccountNameMax = 256;  // _SC_LOGIN_NAME_MAX (sysconf(3)); directories have long ones
 constexpr hours kDay(24);
 constexpr hours kYear(hours::rep{365} * 24);
@@ -71,6 +74,12 @@ using S = RestartSettings;
 using C = Config;
 
 constexpr Setting kSettings[] = {
+    {"application.path",
+     PathKind{{[](const Config& config) { return config.app_path; },
+               [](Config& config, std::string path) { config.app_path = std::move(path); }},
+              kPathMax},
+     "the application's shared object; APP.so on the command line goes before it"},
+
     {"workers.count",
      RangeKind{number_at<&C::workers, &W::count>(), at<std::optional<std::uint64_t>, &C::workers, &W::count_max>(), 1,
                kWorkersMax, "auto"},

@@ -203,6 +203,11 @@ std::string mistyped_verb(const std::string& app_path) {
                         suggestion);
 }
 
+bool sets_app_path(const common::Sources& sources) {
+  const auto is_it = [](const common::Override& item) { return item.key == "application.path"; };
+  return std::ranges::any_of(sources.environment, is_it) || std::ranges::any_of(sources.command_line, is_it);
+}
+
 Command server_command(ServerVerb verb, const Parsed& parsed, const Parsed& environment, Words mistakes) {
   ServerCommand command{verb, {}};
   common::Sources& sources = command.sources;
@@ -222,8 +227,12 @@ Command server_command(ServerVerb verb, const Parsed& parsed, const Parsed& envi
     sources.app_path = parsed.positionals.front();
     if (const std::string hint = mistyped_verb(sources.app_path); !hint.empty()) mistakes.push_back(hint);
   }
-  if (verb != ServerVerb::kConfig && parsed.positionals.empty()) {
-    mistakes.emplace_back("no application; name it: supervisor [OPTIONS] APP.so");
+  if (verb != ServerVerb::kConfig) {
+    sources.app = common::Sources::App::kNeeded;
+    // Whatever can set application.path gets the chance to; else this is a word that is missing here.
+    if (parsed.positionals.empty() && files.empty() && !sets_app_path(sources)) {
+      mistakes.emplace_back("no application; name it: supervisor [OPTIONS] APP.so, or application.path in --config");
+    }
   }
   if (!mistakes.empty()) return wrong_usage(mistakes);
   return command;
@@ -251,7 +260,9 @@ Command client_command(ClientVerb verb, const Parsed& parsed, const Parsed& from
     request.control_path = controls.back();
     if (request.control_path.empty()) mistakes.emplace_back("--control: needs a path");
   } else if (!positionals.empty() || !environment.runtime_directory.empty()) {
-    request.control_path = default_control_path(positionals.empty() ? "" : positionals.front(), environment);
+    const std::string app = positionals.empty() ? "" : positionals.front();
+    request.control_path = default_control_path(app, environment);
+    request.unit_control_path = unit_control_path(app, environment);
   } else {
     request.control_directories = control_directories(environment);
   }

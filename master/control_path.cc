@@ -34,6 +34,11 @@ std::string default_control_path(std::string_view app_path, const Environment& e
   return common::format("{}/{}.sock", control_directories(environment).front(), app_name(app_path));
 }
 
+std::string unit_control_path(std::string_view app_path, const Environment& environment) {
+  if (!environment.runtime_directory.empty()) return "";
+  return common::format("{}/{}/control.sock", kSystemDirectory, app_name(app_path));
+}
+
 std::vector<std::string> control_directories(const Environment& environment) {
   std::vector<std::string> directories;
   if (!environment.xdg_runtime_dir.empty()) directories.push_back(environment.xdg_runtime_dir + "/supervisor");

@@ -20,7 +20,10 @@ struct Environment {
 // <app> is the file name of the application without ".so".
 std::string default_control_path(std::string_view app_path, const Environment& environment);
 
-// Where a client that knows neither path nor application may look for "*.sock".
+// /run/supervisor/<app>/control.sock, where the unit supervisor@<app> has it; "" if RUNTIME_DIRECTORY says where.
+std::string unit_control_path(std::string_view app_path, const Environment& environment);
+
+// Where a client that knows neither path nor application may look for "*.sock" and "*/control.sock".
 std::vector<std::string> control_directories(const Environment& environment);
 
 // The only socket found, or an error that lists what there is.

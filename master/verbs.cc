@@ -47,6 +47,11 @@ Question question_for(const ClientRequest& request) {
   return {};
 }
 
+bool has_socket(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_socket(path, ignored);
+}
+
 // What cannot be read is as if it were empty: the message then says where nothing was found.
 std::vector<std::string> sockets_in(const std::vector<std::string>& directories) {
   std::vector<std::string> found;
@@ -54,8 +59,9 @@ std::vector<std::string> sockets_in(const std::vector<std::string>& directories)
     std::error_code error;
     std::filesystem::directory_iterator entry(directory, error);
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-      std::error_code ignored;
-      if (entry->path().extension() == ".sock" && entry->is_socket(ignored)) found.push_back(entry->path().string());
+      const std::filesystem::path of_unit = entry->path() / "control.sock";
+      if (entry->path().extension() == ".sock" && has_socket(entry->path())) found.push_back(entry->path().string());
+      if (has_socket(of_unit)) found.push_back(of_unit.string());
     }
   }
   std::sort(found.begin(), found.end());
@@ -92,6 +98,7 @@ int print_answer(const ClientRequest& request, const Question& question, const C
 
 int run_client_verb(const ClientRequest& request) {
   common::Result<std::string> path = request.control_path;
+  if (!has_socket(*path) && has_socket(request.unit_control_path)) path = request.unit_control_path;
   if (path->empty()) {
     path = choose_control_path(sockets_in(request.control_directories), request.control_directories);
   }

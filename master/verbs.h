@@ -18,6 +18,7 @@ struct ClientRequest {
   ClientVerb verb = ClientVerb::kStatus;
   OutputForm form = OutputForm::kText;
   std::string control_path;                      // empty = the only socket in control_directories
+  std::string unit_control_path{};               // if there is nothing at control_path; empty = no other
   std::vector<std::string> control_directories;
   std::optional<std::uint32_t> slot{};           // of kRecycle and kCloseFd; of kFds, where none = all of them
   std::uint32_t workers = 0;                     // of kScale

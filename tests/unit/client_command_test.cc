@@ -62,6 +62,15 @@ TEST(ClientCommand, DerivesTheControlPathFromTheApplication) {
   EXPECT_EQ(client({"scale", "-w", "4", "/srv/shop.so"}).control_path, "/run/supervisor/shop.sock");
 }
 
+TEST(ClientCommand, KnowsWhereAUnitOfThatNameHasItsSocket) {
+  EXPECT_EQ(client({"status", "shop"}).unit_control_path, "/run/supervisor/shop/control.sock");
+  EXPECT_EQ(client({"status", "/srv/shop.so"}).unit_control_path, "/run/supervisor/shop/control.sock");
+  EXPECT_EQ(client({"status"}).unit_control_path, "");
+  EXPECT_EQ(client({"status", "--control", "/own", "shop"}).unit_control_path, "");
+  const Environment of_unit{.supervisor_args = "", .runtime_directory = "/r", .xdg_runtime_dir = ""};
+  EXPECT_EQ(client({"reload", "shop"}, of_unit).unit_control_path, "");
+}
+
 TEST(ClientCommand, LooksIntoDirectoriesWhenNothingSaysWhere) {
   const auto request = client({"status"}, {.supervisor_args = "", .runtime_directory = "", .xdg_runtime_dir = "/x"});
   EXPECT_EQ(request.control_path, "");

@@ -133,9 +133,13 @@ TEST(CommandLine, NamesAWrongValueByItsOption) {
 }
 
 TEST(CommandLine, NeedsAnApplicationToRunOrCheckOnly) {
-  EXPECT_EQ(usage_error({}), "supervisor: no application; name it: supervisor [OPTIONS] APP.so\n");
+  EXPECT_EQ(usage_error({}),
+            "supervisor: no application; name it: supervisor [OPTIONS] APP.so, or application.path in --config\n");
   EXPECT_THAT(usage_error({"check", "-w", "4"}), HasSubstr("no application"));
   EXPECT_EQ(server({"config"}).sources.app_path, "");
+  EXPECT_EQ(server({"config"}).sources.app, common::Sources::App::kOptional);
+  EXPECT_EQ(server({"--config", "/etc/shop.toml"}).sources.app, common::Sources::App::kNeeded);
+  EXPECT_EQ(server({"--set", "application.path=/srv/shop.so"}).sources.app_path, "");
 }
 
 TEST(CommandLine, TakesOneApplication) {

@@ -23,6 +23,7 @@ using common::Syntax;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 // A file that lives as long as the test.
 class ConfigFile {
@@ -143,6 +144,47 @@ TEST(ConfigFile, ReportsEveryMistakeOfEverySourceInOneRun) {
                           "--set http.body_mx=1: http.body_mx: unknown key; did you mean http.body_max?",
                           "/no/such/app.so: No such file or directory; give the path of the application's shared "
                           "object (app.so)"));
+}
+
+TEST(ConfigFile, NamesTheApplicationUnlessTheCommandLineDoes) {
+  const ConfigFile app("any regular file will do");
+  const ConfigFile other("another");
+  const ConfigFile file("application.path = \"" + app.path() + "\"\n");
+  Sources sources{
+      .app_path = "", .file = file.path(), .environment = {}, .command_line = {}, .app = Sources::App::kNeeded};
+  const auto by_file = load_config(sources);
+  ASSERT_TRUE(by_file);
+  EXPECT_EQ(by_file->config.app_path, app.path());
+  EXPECT_EQ(origin(*by_file, "application.path"), file.path() + ":1");
+  sources.app_path = other.path();
+  const auto by_command_line = load_config(sources);
+  ASSERT_TRUE(by_command_line);
+  EXPECT_EQ(by_command_line->config.app_path, other.path());
+  EXPECT_EQ(origin(*by_command_line, "application.path"), "command line");
+}
+
+TEST(ConfigFile, WithoutAnApplicationIsAMistakeOnlyWhereOneIsNeeded) {
+  const ConfigFile file("[log]\nlevel = \"loud\"\n");
+  Sources sources{
+      .app_path = "", .file = file.path(), .environment = {}, .command_line = {}, .app = Sources::App::kNeeded};
+  EXPECT_THAT(mistakes_of(sources),
+              ElementsAre(file.path() + ":2: log.level = \"loud\": must be one of trace, debug, info, warn, error",
+                          file.path() + ": application.path is not set; name the application's shared object there, "
+                                        "or on the command line"));
+  sources.app = Sources::App::kOptional;
+  EXPECT_THAT(mistakes_of(sources), SizeIs(1));
+  sources = {
+      .app_path = "", .file = "/no/such.toml", .environment = {}, .command_line = {}, .app = Sources::App::kNeeded};
+  EXPECT_THAT(mistakes_of(sources), SizeIs(1)) << "what an unread file does not say is no mistake";
+}
+
+TEST(ConfigFile, NamesTheOriginOfAnApplicationThatIsNotThere) {
+  EXPECT_EQ(mistake_of("application.path=/no/such/app.so"),
+            "application.path (command line): /no/such/app.so: No such file or directory; give the path of the "
+            "application's shared object (app.so)");
+  EXPECT_EQ(mistake_of("application.path=/tmp"),
+            "application.path (command line): /tmp: not a regular file; give the path of the application's shared "
+            "object (app.so)");
 }
 
 TEST(ConfigFile, ThatIsMissingIsNamed) {

@@ -261,6 +261,15 @@ TEST(Verbs, RefuseATruncatedAnswer) {
   }
 }
 
+TEST(Verbs, AskTheUnitWhereNothingIsAtTheFirstPath) {
+  const Directory directory;
+  ClientRequest request = request_to(directory.path("shop.sock"), ClientVerb::kStop);
+  request.unit_control_path = directory.path("control.sock");
+  EXPECT_THAT(run(request).error, HasSubstr(directory.path("shop.sock")));
+  OneAnswer unit(directory.path("control.sock"), "HTTP/1.1 202 Accepted\r\n\r\n{}");
+  EXPECT_EQ(run(request).output, "stopping gracefully\n");
+}
+
 TEST(Verbs, FindTheOnlySocketOfADirectory) {
   const Directory directory;
   std::filesystem::create_directory(directory.path("sockets"));
@@ -270,10 +279,10 @@ TEST(Verbs, FindTheOnlySocketOfADirectory) {
   EXPECT_THAT(run(request).error, HasSubstr("no control socket in " + directory.path("missing") + " or "));
   OneAnswer supervisor(directory.path("sockets/shop.sock"), "HTTP/1.1 202 Accepted\r\n\r\n{}");
   EXPECT_EQ(run(request).output, "stopping gracefully\n");
-  const auto other = listen_on(directory.path("sockets/blog.sock"));
-  EXPECT_THAT(
-      run(request).error,
-      HasSubstr("several supervisors run; choose with --control PATH: " + directory.path("sockets/blog.sock") + ", "));
+  std::filesystem::create_directory(directory.path("sockets/blog"));
+  const auto other = listen_on(directory.path("sockets/blog/control.sock"));
+  EXPECT_THAT(run(request).error, HasSubstr("several supervisors run; choose with --control PATH: " +
+                                            directory.path("sockets/blog/control.sock") + ", "));
 }
 
 }  // namespace
