@@ -32,7 +32,7 @@ struct WorkerSettings {
 // connections, else a random one of those that do; kAuto = kHealth where the kernel allows it.
 enum class Steering { kAuto, kHealth, kHash };
 enum class OnFull { kEvict, kRefuse };
-enum class LogFormat { kText, kJson };
+enum class LogFormat { kText, kJson, kJournal };
 enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
 enum class AccessLog { kOff, kCombined, kJson };
 

@@ -43,8 +43,8 @@ struct LoadedConfig {
   std::vector<AppEntry> app_entries;  // sorted by path
 };
 
-// Reads the file and looks whether the application is there (if one is named); nothing else outside is touched. Every mistake is one
-// line that names its origin, the key, the value, the reason and the fix; all of them are found in one run.
+// Reads the file and looks whether the application is there (if one is named); nothing else outside is touched. Every
+// mistake is one line that names its origin, the key, the value, the reason and the fix; all are found in one run.
 std::expected<LoadedConfig, std::vector<std::string>> load_config(const Sources& sources);
 
 }  // namespace common

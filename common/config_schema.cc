@@ -28,8 +28,7 @@ constexpr std::array<std::string_view, 3> kSteeringNames = {"auto", "health", "h
 constexpr std::array<std::string_view, 1> kSteeringLater = {"load"};
 constexpr std::array<std::string_view, 2> kOnFullNames = {"evict", "refuse"};
 constexpr std::array<std::string_view, 5> kLevelNames = {"trace", "debug", "info", "warn", "error"};
-constexpr std::array<std::string_view, 2> kFormatNames = {"text", "json"};
-constexpr std::array<std::string_view, 1> kFormatLater = {"journal"};
+constexpr std::array<std::string_view, 3> kFormatNames = {"text", "json", "journal"};
 constexpr std::array<std::string_view, 3> kAccessNames = {"off", "combined", "json"};
 
 constexpr std::array<std::string_view, 3> kCloseWaitNames = {"recycle", "shutdown", "report"};
@@ -183,8 +182,8 @@ constexpr Setting kSettings[] = {
      "time a graceful stop goes on serving, already reported as not ready; 0s = none"},
 
     {"log.level", ChoiceKind{choice_at<&C::log, &LogSettings::level>(), kLevelNames}, "least important lines written"},
-    {"log.format", ChoiceKind{choice_at<&C::log, &LogSettings::format>(), kFormatNames, kFormatLater},
-     "form of the lines on standard error"},
+    {"log.format", ChoiceKind{choice_at<&C::log, &LogSettings::format>(), kFormatNames},
+     "lines on standard error, or journal = records with fields; by itself where standard error leads to the journal"},
     {"log.access", ChoiceKind{choice_at<&C::log, &LogSettings::access>(), kAccessNames}, "one line per request"},
 
     {"control.socket", PathKind{at<std::string, &C::control, &ControlSettings::socket>(), kUnixPathMax},

@@ -72,6 +72,7 @@ std::string_view role_name(FdRole role) {
     case FdRole::kChannel: return "channel";
     case FdRole::kSignals: return "signals";
     case FdRole::kReserve: return "reserve";
+    case FdRole::kLog: return "log";
   }
   return "unknown";
 }
@@ -115,7 +116,7 @@ FdNote FdLedger::read(int fd) const {
   const std::uint32_t tags = found->tags.load(std::memory_order_relaxed);
   note.owner = owner_of(tags);
   if (note.owner == FdOwner::kUnknown) return note;
-  note.role = checked(tags >> kRoleShift, FdRole::kReserve);
+  note.role = checked(tags >> kRoleShift, FdRole::kLog);
   note.since = checked(tags >> kSinceShift, FdSince::kStart);
   const auto opened_at = static_cast<std::int64_t>(found->opened_at_ns.load(std::memory_order_relaxed));
   if (opened_at > 0) note.opened_at = TimePoint(std::chrono::nanoseconds(opened_at));

@@ -28,7 +28,7 @@ enum class FdOwner : std::uint8_t {
 };
 
 // What the server uses a descriptor of its own for.
-enum class FdRole : std::uint8_t { kNone, kConnection, kListener, kRing, kChannel, kSignals, kReserve };
+enum class FdRole : std::uint8_t { kNone, kConnection, kListener, kRing, kChannel, kSignals, kReserve, kLog };
 std::string_view role_name(FdRole role);
 
 // When an application's descriptor came to be, as far as it matters for leaks.

@@ -1,4 +1,4 @@
-// The log: rendering of lines, and the one door to spdlog.
+// The log: where records go, and the one door to spdlog.
 #include "common/log.h"
 
 #include <poll.h>
@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <climits>
+#include <cstdint>
 #include <memory>
-
-#include "common/json.h"
+#include <optional>
 
 namespace common {
 namespace {
@@ -50,9 +50,12 @@ class UnwaitingSink final : public spdlog::sinks::base_sink<spdlog::details::nul
 };
 
 struct LogState {
+  LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
-  std::string identity = "supervisor";
+  LogIdentity identity{};
   std::shared_ptr<spdlog::logger> logger;  // spdlog hands out nothing else
+  std::optional<Journal> journal;          // with kJournal
+  std::uint64_t dropped = 0;               // by the journal, since it was last told
 };
 
 LogState& state() {
@@ -71,68 +74,72 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::info;
 }
 
-// Control bytes from outside must not forge lines or drive a terminal.
-std::string printable(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      result += c;
-    } else {
-      static constexpr char kHex[] = "0123456789abcdef";
-      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+void to_standard_error(const LogState& current, const LogRecord& record) {
+  const std::string line = current.format == LogFormat::kJson ? json_members_of(current.identity, record)
+                                                              : text_of(current.identity, record);
+  current.logger->log(spdlog_level(record.level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+// What was lost comes before what was not.
+void to_journal(LogState& current, const LogRecord& record) {
+  if (current.dropped > 0) {
+    const LogField count("dropped", current.dropped);
+    const LogRecord note = {.level = LogLevel::kWarn,
+                            .event = LogEvent::kLogDropped,
+                            .message = "log records were dropped: the journal did not take them",
+                            .fields = {&count, 1}};
+    if (current.journal->send(journal_fields_of(current.identity, note)) == Journal::Sent::kDropped) {
+      ++current.dropped;
+      return;
     }
+    current.dropped = 0;
   }
-  return result;
-}
-
-std::string render_text(std::string_view message, std::initializer_list<LogField> fields) {
-  std::string line = "[" + state().identity + "] " + printable(message);
-  for (const LogField& field : fields) {
-    line += ' ';
-    line += field.name();
-    line += '=';
-    const bool quoted = field.text().find_first_of(" \"=") != std::string::npos || field.text().empty();
-    line += quoted ? Json(printable(field.text())).dump(-1, ' ', false, Json::error_handler_t::replace)
-                   : printable(field.text());
-  }
-  return line;
-}
-
-// The members that follow the time and level, which spdlog's pattern writes.
-std::string render_json(std::string_view message, std::initializer_list<LogField> fields) {
-  Json line;
-  line["process"] = state().identity;
-  line["message"] = message;
-  for (const LogField& field : fields) {
-    line[std::string(field.name())] = field.is_number() ? Json::parse(field.text()) : Json(field.text());
-  }
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace).substr(1);
+  if (current.journal->send(journal_fields_of(current.identity, record)) == Journal::Sent::kDropped) ++current.dropped;
 }
 
 }  // namespace
 
-void log_start(LogLevel level, LogFormat format) {
+void log_start(LogLevel level, LogFormat format, const std::string& journal_path) {
   LogState& current = state();
+  if (format != LogFormat::kJournal) {
+    current.journal.reset();
+  } else if (!current.journal) {
+    current.journal.emplace(journal_path);
+    current.journal->open();
+  }
+  current.level = level;
   current.format = format;
   current.logger = std::make_shared<spdlog::logger>("supervisor", std::make_shared<UnwaitingSink>());
   current.logger->set_level(spdlog_level(level));
   current.logger->flush_on(spdlog::level::trace);
-  current.logger->set_pattern(format == LogFormat::kText ? "%Y-%m-%dT%H:%M:%S.%e%z %-7l %v"
-                                                         : R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v)");
+  current.logger->set_pattern(format == LogFormat::kJson ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v)"
+                                                         : "%Y-%m-%dT%H:%M:%S.%e%z %-7l %v");
 }
 
-void log_identity(std::string_view identity) { state().identity = identity; }
+void log_identity(const LogIdentity& identity) {
+  state().identity = identity;
+  state().dropped = 0;
+}
 
-void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
-  if (!state().logger) log_start(LogLevel::kInfo, LogFormat::kText);
-  spdlog::logger& logger = *state().logger;
-  const auto severity = spdlog_level(level);
-  if (!logger.should_log(severity)) return;
-  const std::string line =
-      state().format == LogFormat::kText ? render_text(message, fields) : render_json(message, fields);
-  logger.log(severity, spdlog::string_view_t(line.data(), line.size()));
+void log_open() {
+  if (state().journal) state().journal->open();
+}
+
+int log_descriptor() { return state().journal ? state().journal->descriptor() : -1; }
+
+void log(const LogRecord& record) {
+  LogState& current = state();
+  if (!current.logger) log_start(LogLevel::kInfo, LogFormat::kText);
+  if (record.level < current.level) return;
+  if (current.journal) {
+    to_journal(current, record);
+  } else {
+    to_standard_error(current, record);
+  }
+}
+
+void log(LogLevel level, LogEvent event, std::string_view message, std::initializer_list<LogField> fields) {
+  log({.level = level, .event = event, .message = message, .fields = {fields.begin(), fields.size()}});
 }
 
 }  // namespace common

@@ -23,7 +23,8 @@ void Master::read_template_channel(TemplateEntry& entry) {
       continue;
     }
     if (!received) {
-      common::log(common::LogLevel::kError, "killing the template: " + received.error().message);
+      common::log(common::LogLevel::kError, common::LogEvent::kTemplateLost,
+                  "killing the template: " + received.error().message);
       kill(entry.pid, SIGKILL);  // it would take a closed channel for our death, and remove our socket files
     }
     // Its end is told by waitpid; until then there is nothing more to hear.
@@ -37,7 +38,7 @@ void Master::on_template_message(TemplateEntry& entry, const common::Message& me
     case common::MessageType::kLoaded:
       entry.phase = TemplatePhase::kLoaded;
       if (!prepare_workers(entry)) return;
-      common::log(common::LogLevel::kInfo, "application loaded",
+      common::log(common::LogLevel::kInfo, common::LogEvent::kAppLoaded, "application loaded",
                   {{"name", message.text_view()}, {"pid", entry.pid}, {"generation", entry.generation}});
       return feed(event::TemplateReady{entry.generation});
     case common::MessageType::kFailed: entry.last_words = last_words_of(message); return;
@@ -68,8 +69,10 @@ void Master::on_forked(const common::Message& message) {
   start.shared_sockets = parts_.listeners.shared_of(entry->slot, addresses);
   const auto sent = entry->channel.send(start, parts_.listeners.sockets_of(entry->slot, addresses));
   if (!sent) {
-    common::log(common::LogLevel::kWarn, "cannot hand the sockets to a worker: " + sent.error().message,
-                {{"slot", entry->slot}, {"pid", entry->pid}});
+    common::log(
+        common::LogLevel::kWarn, common::LogEvent::kWorkerDeaf,
+        "cannot hand the sockets to a worker: " + sent.error().message,
+        {{"slot", entry->slot}, {"pid", entry->pid}, common::LogField::to_filter_by("generation", entry->generation)});
   }
   feed(event::Spawned{message.worker, message.pid});
   if (const auto wait_status = strangers_.take(message.pid)) {
@@ -87,9 +90,11 @@ void Master::read_worker_channel(WorkerId id) {
     auto* message = received ? std::get_if<common::Received>(&*received) : nullptr;
     if (message == nullptr) {
       if (!received) {
-        common::log(common::LogLevel::kError,
+        common::log(common::LogLevel::kError, common::LogEvent::kWorkerDeaf,
                     "a worker's channel is broken, it has to leave: " + received.error().message,
-                    {{"slot", entry->slot}, {"pid", entry->pid}});
+                    {{"slot", entry->slot},
+                     {"pid", entry->pid},
+                     common::LogField::to_filter_by("generation", entry->generation)});
       }
       poller_.forget(entry->channel.fd());
       entry->channel = common::Channel();
@@ -99,7 +104,10 @@ void Master::read_worker_channel(WorkerId id) {
     if (message->message.type == common::MessageType::kFailed) entry->last_words = last_words_of(message->message);
     if (message->message.type == common::MessageType::kReady) {
       entry->progress = WorkerEntry::Progress::kReady;
-      common::log(common::LogLevel::kInfo, "worker ready", {{"slot", entry->slot}, {"pid", entry->pid}});
+      common::log(common::LogLevel::kInfo, common::LogEvent::kWorkerReady, "worker ready",
+                  {{"slot", entry->slot},
+                   {"pid", entry->pid},
+                   common::LogField::to_filter_by("generation", entry->generation)});
       const SlotIndex slot = entry->slot;
       feed(event::WorkerReady{id, entry->pid});
       tell_owner(slot);

@@ -28,10 +28,16 @@ bool is_fault(int wait_status) {
   return true;
 }
 
+constexpr std::string_view kCrashed = "worker crashed";
+
 std::string_view message_of(int wait_status) {
-  if (is_fault(wait_status)) return "worker crashed";
+  if (is_fault(wait_status)) return kCrashed;
   if (WIFSIGNALED(wait_status)) return "worker was killed in the middle of a request";
   return "worker exited in the middle of a request";
+}
+
+common::LogEvent event_of(const CrashReport& report) {
+  return report.what == kCrashed ? common::LogEvent::kWorkerCrashed : common::LogEvent::kRequestLost;
 }
 
 std::string_view or_dash(const std::string& text) { return text.empty() ? std::string_view("-") : text; }
@@ -59,7 +65,7 @@ void CrashReports::on_worker_ended(const DeadWorker& dead, common::TimePoint now
   const auto suspicion = was_expected ? std::nullopt : poison_.on_crash(request, settings_.window, now);
   if (suspicion) report.suspect = suspicion_text(request, *suspicion);
   if (suspicion && suspicion->news == Suspicion::News::kYes) {
-    common::log(common::LogLevel::kError,
+    common::log(common::LogLevel::kError, common::LogEvent::kRequestSuspected,
                 "the same request was in hand when several workers ended: it may be what ends them",
                 {{"request", request}, {"crashes", suspicion->crashes_with_it}, {"of", suspicion->crashes}});
   }
@@ -93,7 +99,7 @@ void CrashReports::release() {
 // Everything in one record: a log of text can be searched by its words, one of JSON by its fields.
 void CrashReports::tell(const CrashReport& report) {
   history_.add(report);
-  common::log(common::LogLevel::kError, report.what,
+  common::log(common::LogLevel::kError, event_of(report), report.what,
               {{"slot", report.slot},
                {"pid", report.pid},
                {"generation", report.generation},
@@ -104,7 +110,7 @@ void CrashReports::tell(const CrashReport& report) {
                                                : std::to_string(report.thread)},
                {"request", or_dash(report.request)},
                {"suspect", or_dash(report.suspect)},
-               {"stack", stack_text(report.stack)}});
+               common::LogField::list("stack", stack_text(report.stack), shown_frames(report.stack))});
 }
 
 }  // namespace master

@@ -253,6 +253,7 @@ std::string_view plural_of(FdRole role) {
     case FdRole::kChannel: return "channels";
     case FdRole::kSignals: return "signal descriptors";
     case FdRole::kReserve: return "reserve descriptors";
+    case FdRole::kLog: return "log sockets";
   }
   return "others";
 }

@@ -59,7 +59,8 @@ void Master::execute(const Action& action) {
 }
 
 void Master::on_note(const action::Note& note) {
-  log_note(note);
+  const WorkerEntry* const entry = workers_.find(note.worker);  // null also when it speaks of none
+  log_note(note, entry != nullptr ? std::optional(entry->generation) : std::nullopt);
   if (note.kind == NoteKind::kReplacementQueued && note.reason) {
     reports_.begin(note.worker, *note.reason, common::Clock::now());
   }
@@ -199,8 +200,8 @@ void Master::hand_on(std::vector<common::UniqueFd> clients) {
     if (accepting == static_cast<std::uint32_t>(common::Accepting::kStarving)) continue;  // it could not take them
     if (entry->channel.send(message, fds)) return;
   }
-  common::log(common::LogLevel::kWarn, "nobody takes the clients that wait at a closed socket; they are reset",
-              {{"clients", clients.size()}});
+  common::log(common::LogLevel::kWarn, common::LogEvent::kClientsLost,
+              "nobody takes the clients that wait at a closed socket; they are reset", {{"clients", clients.size()}});
 }
 
 void Master::report_ready() {
@@ -209,7 +210,7 @@ void Master::report_ready() {
   for (const ListenerView& listener : parts_.listeners.views()) {
     addresses += (addresses.empty() ? "" : ", ") + listener.address;
   }
-  common::log(common::LogLevel::kInfo, "ready",
+  common::log(common::LogLevel::kInfo, common::LogEvent::kReady, "ready",
               {{"workers", supervision_.workers_ready()}, {"listen", addresses}, {"pid", getpid()}});
 }
 

@@ -11,8 +11,8 @@ namespace master {
 
 using action::Note;
 
-Fleet::Fleet(const common::WorkerSettings& workers, const common::RestartSettings& restart)
-    : settings_(workers), restart_settings_(restart), queue_(workers.unavailable_max) {}
+Fleet::Fleet(const common::WorkerSettings& workers, const common::RestartSettings& restart, const Counters& earlier)
+    : settings_(workers), restart_settings_(restart), queue_(workers.unavailable_max), counters_(earlier) {}
 
 void Fleet::begin(std::uint32_t workers, Turn& turn) {
   CHECK(slots_.empty());

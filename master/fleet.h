@@ -31,7 +31,7 @@ class Fleet {
  public:
   using CanFork = std::function<bool(Generation)>;
 
-  Fleet(const common::WorkerSettings& workers, const common::RestartSettings& restart);
+  Fleet(const common::WorkerSettings& workers, const common::RestartSettings& restart, const Counters& earlier = {});
 
   // Slots 0 to workers-1, their sockets open.
   void begin(std::uint32_t workers, Turn& turn);

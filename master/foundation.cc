@@ -120,14 +120,15 @@ Result<void> check_numbers(const Handover& handover) {
 
 }  // namespace
 
-Result<Foundation> lay_foundation(common::Config config, const Environment& environment, InheritedSockets sockets) {
+Result<Foundation> lay_foundation(common::Config config, const Environment& environment, InheritedSockets sockets,
+                                  KeptCounters counters) {
   auto privileges = resolve_privileges(config.security);
   if (!privileges) return std::unexpected(privileges.error());
   auto open_files = raise_open_files(config.limits.open_files);
   if (!open_files) return std::unexpected(open_files.error());
   const ConnectionBudget budget = budget_for(config, *open_files);
   for (const auto& warning : {open_files->warning, budget.warning}) {
-    if (warning) common::log(common::LogLevel::kWarn, *warning);
+    if (warning) common::log(common::LogLevel::kWarn, common::LogEvent::kLimitLowered, *warning);
   }
   const auto addresses = sockets.resolve(config.listen.bind);
   if (!addresses) return std::unexpected(addresses.error());
@@ -136,7 +137,7 @@ Result<Foundation> lay_foundation(common::Config config, const Environment& envi
   if (const auto refused = refuse_open_files(open_files->soft, workers_max, addresses->size())) {
     return common::fail(*refused);
   }
-  common::log(common::LogLevel::kInfo, "starting",
+  common::log(common::LogLevel::kInfo, common::LogEvent::kStarting, "starting",
               {{"app", config.app_path},
                {"workers", config.workers.count},
                {"open_files_soft", open_files->soft},
@@ -159,6 +160,7 @@ Result<Foundation> lay_foundation(common::Config config, const Environment& envi
                     .scoreboard = std::move(*scoreboard),
                     .listeners = std::move(*listeners),
                     .stored = std::move(stored),
+                    .counters = std::move(counters),
                     .control = std::move(*control),
                     .predecessor = std::nullopt};
 }
@@ -182,12 +184,15 @@ Result<Foundation> take_over(int handover_fd, Purpose purpose) {
   if (!listeners) return std::unexpected(listeners.error());
   const OpenFilesPlan open_files{.soft = handover->open_files_soft, .hard = handover->open_files_hard};
   const ConnectionBudget budget = budget_for(*config, open_files);
+  KeptCounters counters = resume_counters(common::UniqueFd(handover->counter_page),
+                                          {.counters = handover->supervision.counters, .served = handover->served});
   ControlSocket control = ControlSocket::resume(common::UniqueFd(handover->control), handover->control_path);
   return Foundation{.first = {.config = std::move(*config), .budget = budget, .privileges = *std::move(privileges)},
                     .open_files = open_files,
                     .scoreboard = std::move(*scoreboard),
                     .listeners = std::move(*listeners),
                     .stored = StoredSockets(handover->stored.begin(), handover->stored.end()),
+                    .counters = std::move(counters),
                     .control = std::move(control),
                     .predecessor = Predecessor{.handover = std::move(*handover), .memories = std::move(*memories)}};
 }

@@ -10,6 +10,7 @@
 #include "common/worker_memory.h"
 #include "master/control_path.h"
 #include "master/control_socket.h"
+#include "master/counter_store.h"
 #include "master/handover.h"
 #include "master/inherited_sockets.h"
 #include "master/listeners.h"
@@ -30,14 +31,16 @@ struct Foundation {
   common::Scoreboard scoreboard;
   Listeners listeners;
   StoredSockets stored;  // what the service manager holds for us, as far as is known
+  KeptCounters counters;
   ControlSocket control;
   std::optional<Predecessor> predecessor;  // none = nothing runs yet
 };
 
 // Start-up only: sets limits and masks signals of this process, opens everything in the order in which it can fail
 // most usefully, and blocks as long as a predecessor holds an address. Nothing stays open after an error.
+// `counters` are passed through.
 common::Result<Foundation> lay_foundation(common::Config config, const Environment& environment,
-                                          InheritedSockets sockets);
+                                          InheritedSockets sockets, KeptCounters counters);
 
 enum class Purpose { kCheck, kServe };
 

@@ -51,6 +51,15 @@ common::OwnedPath path_from(const Json& json) {
   return owned;
 }
 
+Json to_json(const Served& served) { return {{"requests", served.requests}, {"connections", served.connections}}; }
+
+Served served_from(const Json& json) {
+  Served served;
+  json.at("requests").get_to(served.requests);
+  json.at("connections").get_to(served.connections);
+  return served;
+}
+
 Json to_json(const HandedWorker& worker) {
   return {{"id", worker.serving.id},
           {"slot", worker.serving.slot},
@@ -60,7 +69,8 @@ Json to_json(const HandedWorker& worker) {
           {"record", worker.record},
           {"channel", worker.channel},
           {"memory", worker.memory},
-          {"owns_slot", worker.owns_slot}};
+          {"owns_slot", worker.owns_slot},
+          {"counted", to_json(worker.counted)}};
 }
 
 HandedWorker worker_from(const Json& json) {
@@ -74,6 +84,7 @@ HandedWorker worker_from(const Json& json) {
   json.at("channel").get_to(worker.channel);
   json.at("memory").get_to(worker.memory);
   json.at("owns_slot").get_to(worker.owns_slot);
+  worker.counted = served_from(json.at("counted"));
   return worker;
 }
 
@@ -155,6 +166,8 @@ Handover handover_from(const Json& json) {
   json.at("control_clients").get_to(it.control_clients);
   json.at("inherited").get_to(it.inherited);
   json.at("stored").get_to(it.stored);
+  json.at("counter_page").get_to(it.counter_page);
+  it.served = served_from(json.at("served"));
   json.at("reload_error").get_to(it.reload_error);
   it.recycles = json.at("recycles");
   it.crashes = json.at("crashes");
@@ -169,6 +182,7 @@ std::vector<int> Handover::descriptors() const {
     if (worker.channel >= 0) fds.push_back(worker.channel);
     fds.push_back(worker.memory);
   }
+  if (counter_page >= 0) fds.push_back(counter_page);
   if (its_template) fds.push_back(its_template->channel);
   for (const HandedListener& listener : listeners) {
     fds.insert(fds.end(), listener.sockets.begin(), listener.sockets.end());
@@ -201,6 +215,8 @@ std::string encode(const Handover& it) {
                      {"control_clients", it.control_clients},
                      {"inherited", it.inherited},
                      {"stored", it.stored},
+                     {"counter_page", it.counter_page},
+                     {"served", to_json(it.served)},
                      {"reload_error", it.reload_error},
                      {"recycles", it.recycles},
                      {"crashes", it.crashes}};

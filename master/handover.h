@@ -19,6 +19,7 @@
 #include "common/owned_path.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "master/served.h"
 #include "master/supervision_state.h"
 #include "master/worker_id.h"
 
@@ -26,7 +27,7 @@ namespace master {
 
 // To be raised with every change of what is written. Layouts that processes of both images share (messages,
 // scoreboard) are compared by themselves.
-inline constexpr int kHandoverVersion = 2;
+inline constexpr int kHandoverVersion = 3;
 inline constexpr std::size_t kHandoverBytesMax = std::size_t{64} << 20;
 
 // In the environment, "PID:FD": who is meant, and where the memfd is.
@@ -38,6 +39,7 @@ struct HandedWorker {
   int channel = -1;
   int memory = -1;
   bool owns_slot = false;
+  Served counted = {};  // of its gauges, in Handover::served
 };
 
 struct HandedTemplate {
@@ -77,6 +79,8 @@ struct Handover {
   std::vector<int> inherited;               // the application's, from whoever started us; sorted
   std::vector<std::pair<std::string, std::uint64_t>>
       stored;  // by the service manager: names and SO_COOKIEs, also what is to go
+  int counter_page = -1;                    // that the service manager holds; -1 = none
+  Served served;
   std::string reload_error;                 // of the last one, "" = none
   common::Json recycles;                    // as in `status`
   common::Json crashes;

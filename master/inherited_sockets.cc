@@ -87,13 +87,13 @@ Result<InheritedSockets> InheritedSockets::examine(std::vector<PassedSocket> pas
       return refuse("\"" + socket.name + "\"", address.error().message);
     }
     if (!address || (socket.stored && socket.stored->address != encode_text(address->text()))) {
-      common::log(common::LogLevel::kWarn, "a stored socket cannot be used again",
+      common::log(common::LogLevel::kWarn, common::LogEvent::kSocketStale, "a stored socket cannot be used again",
                   {{"name", socket.name}, {"reason", address ? "it has another address" : address.error().message}});
       continue;
     }
     if (socket.stored && !is_in_place(socket)) {
-      common::log(common::LogLevel::kWarn, "the file of a stored socket has gone; a new one is made",
-                  {{"address", address->text()}});
+      common::log(common::LogLevel::kWarn, common::LogEvent::kSocketStale,
+                  "the file of a stored socket has gone; a new one is made", {{"address", address->text()}});
       socket.place = Place::kLost;
     }
     result.sockets_.push_back(std::move(socket));

@@ -38,7 +38,7 @@ std::int64_t seconds(common::Duration duration) { return std::chrono::ceil<std::
 // Of the process that was forked; what it inherited is the master's.
 void leave_the_master(int pipe, pid_t parent) {
   common::process_title_set("supervisor: inspector");
-  common::log_identity("inspector");
+  common::log_identity({.kind = common::ProcessKind::kInspector});
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kExitThrew);
   common::close_all_except({&pipe, 1});

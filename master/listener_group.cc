@@ -72,6 +72,9 @@ ListenerGroup::~ListenerGroup() {
 Result<void> ListenerGroup::grow(std::uint32_t slots) {
   if (is_shared()) return {};
   const std::size_t before = sockets_.size();
+  if (before > 0 && before < slots) {
+    if (auto joinable = check_joinable(sockets_.front().get()); !joinable) return name(joinable.error());
+  }
   while (sockets_.size() < slots) {
     auto fd = bind_tcp(address_);
     if (!fd) {

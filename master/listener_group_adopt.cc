@@ -15,12 +15,6 @@
 namespace master {
 namespace {
 
-bool may_be_joined(int fd) {
-  int value = 0;
-  socklen_t size = sizeof value;
-  return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, &size) == 0 && value != 0;
-}
-
 // Stored sockets of slots 0, 1, 2 ... began to listen in that order, and nobody came between.
 bool are_in_order(const std::vector<InheritedSocket>& sockets) {
   for (SlotIndex slot = 0; slot < sockets.size(); ++slot) {
@@ -43,14 +37,12 @@ std::unique_ptr<ListenerGroup> ListenerGroup::adopt(std::vector<InheritedSocket>
     return std::pair(socket.stored ? std::uint64_t{socket.stored->slot} + 1 : 0, socket.fd.get());
   });
   if (!are_in_order(inherited)) group->order_ = Order::kUnknown;
-  bool joinable = true;
   for (InheritedSocket& socket : inherited) {
     adopt_options(socket.fd.get(), socket.address);
     if (!socket.stored) {
       ++group->activated_;
       group->names_.push_back(socket.name);
     }
-    joinable = joinable && may_be_joined(socket.fd.get());
     if (group->is_tcp()) detach_filter(socket.fd.get());
     if (socket.stored && socket.stored->file && socket.place == Place::kHeld) group->path_ = socket.stored->file;
     group->sockets_.push_back(std::move(socket.fd));
@@ -61,18 +53,21 @@ std::unique_ptr<ListenerGroup> ListenerGroup::adopt(std::vector<InheritedSocket>
   // What an earlier run had attached knew other slots.
   std::ignore = attach_choice(group->sockets_.front().get(), {});
   group->chosen_.reset();
-  group->fit(joinable ? slots : 0);
+  group->fit(slots);
   return group;
 }
 
-// One socket for each slot if that can be; 0 = it cannot.
+// One socket for each slot if that can be.
 void ListenerGroup::fit(std::uint32_t slots) {
   const auto share = [&](std::string_view why) {
     sharing_ = Sharing::kShared;
-    common::log(common::LogLevel::kInfo, "every worker serves all inherited sockets of an address",
+    common::log(common::LogLevel::kInfo, common::LogEvent::kSocketsShared,
+                "every worker serves all inherited sockets of an address",
                 {{"address", address_.text()}, {"sockets", sockets_.size()}, {"reason", why}});
   };
-  if (slots == 0) return share("they were bound without SO_REUSEPORT (ReusePort=)");
+  const auto joinable = check_joinable(sockets_.front().get());
+  // A single one is shared even by a single worker: then there may be more of them later.
+  if (!joinable && (sockets_.size() == 1 || sockets_.size() < slots)) return share(joinable.error().message);
   if (activated_ > slots) return share("there are more sockets than workers; workers.count = \"auto\" follows them");
   if (auto grown = grow(slots); !grown) {
     return share("one more for each worker is refused (" + grown.error().message +

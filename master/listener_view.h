@@ -18,6 +18,7 @@ std::string_view name_of(ListenerStage stage);
 struct ListenerView {
   std::string address;  // as bound: with the port the kernel chose for port 0
   std::size_t sockets;
+  std::size_t activated;  // of them: passed by whoever bound them
   ListenerSteering steering;
   ListenerStage stage;
 };

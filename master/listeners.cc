@@ -164,18 +164,20 @@ void Listeners::give_up_steering(const common::Error& error) {
   }
   if (!is_new) return;
   if (steering_ == common::Steering::kHash) {
-    common::log(common::LogLevel::kWarn, "while there are less and less workers, new clients may wait a few seconds: " +
-                                             error.message + "; allow it");
+    common::log(
+        common::LogLevel::kWarn, common::LogEvent::kSteeringLimited,
+        "while there are less and less workers, new clients may wait a few seconds: " + error.message + "; allow it");
     return;
   }
-  common::log(common::LogLevel::kWarn, "new connections go to every worker, whether it takes them or not: " +
-                                           error.message + "; allow it, or set listen.steering = \"hash\"");
+  common::log(common::LogLevel::kWarn, common::LogEvent::kSteeringLimited,
+              "new connections go to every worker, whether it takes them or not: " + error.message +
+                  "; allow it, or set listen.steering = \"hash\"");
 }
 
 void Listeners::give_up_holding_off(const common::Error& error) {
   if (holding_off_ == Permission::kRefused) return;
   holding_off_ = Permission::kRefused;
-  common::log(common::LogLevel::kWarn,
+  common::log(common::LogLevel::kWarn, common::LogEvent::kSteeringLimited,
               "clients that connect just when a worker or an address is given up may be reset: " + error.message +
                   "; allow it");
 }
@@ -221,8 +223,11 @@ std::vector<ListenerView> Listeners::views() const {
     const auto steering = group.size() < 2 || group.is_shared() ? ListenerSteering::kNone
                           : is_health && group.may_choose()     ? ListenerSteering::kHealth
                                                                 : ListenerSteering::kHash;
-    views.push_back(
-        {.address = group.address().text(), .sockets = group.size(), .steering = steering, .stage = stage_of(group)});
+    views.push_back({.address = group.address().text(),
+                     .sockets = group.size(),
+                     .activated = group.activated(),
+                     .steering = steering,
+                     .stage = stage_of(group)});
   };
   for (const ListenerGroup* group : current_) show(*group);  // in the order of the settings
   for (const ListenerStage stage : {ListenerStage::kAdded, ListenerStage::kRetiring}) {

@@ -89,7 +89,8 @@ void Listeners::commit_change(common::TimePoint now) {
   for (std::size_t i = 0; i < current_.size(); ++i) {
     current_[i]->set_asked(change_->asked[i]);
     if (auto done = current_[i]->listen(backlog_); !done) {
-      common::log(common::LogLevel::kWarn, "listen.backlog stays as it was: " + done.error().message);
+      common::log(common::LogLevel::kWarn, common::LogEvent::kBacklogUnchanged,
+                  "listen.backlog stays as it was: " + done.error().message);
     }
   }
   change_.reset();

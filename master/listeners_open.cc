@@ -55,7 +55,8 @@ void Listeners::retire_rest(InheritedSockets& inherited) {
       by_address[socket.address.text() + place].push_back(std::move(socket));
       continue;
     }
-    common::log(common::LogLevel::kWarn, "an inherited socket is not used: listen.bind does not name it",
+    common::log(common::LogLevel::kWarn, common::LogEvent::kSocketUnused,
+                "an inherited socket is not used: listen.bind does not name it",
                 {{"name", socket.name}, {"address", socket.address.text()}});
   }
   for (auto& [address, sockets] : by_address) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -117,8 +118,8 @@ Result<void> wait_until_free(const Address& address, common::TimePoint give_up_a
     if (*holder == Holder::kNobody) return {};
     if (common::Clock::now() >= give_up_at) return in_use(address);
     if (first) {
-      common::log(common::LogLevel::kWarn, "the address is in use; waiting for a predecessor to leave",
-                  {{"address", address.text()}});
+      common::log(common::LogLevel::kWarn, common::LogEvent::kAddressInUse,
+                  "the address is in use; waiting for a predecessor to leave", {{"address", address.text()}});
     }
     poll(nullptr, 0, kRetryMilliseconds);  // no event tells that an address becomes free
   }
@@ -161,6 +162,25 @@ void adopt_options(int fd, const Address& address) {
   const Option options[] = {{IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentLowWater}, {IPPROTO_TCP, TCP_NODELAY, 1}};
   // For speed alone, so that a kernel's refusal is no reason to serve nobody.
   for (const Option& option : options) setsockopt(fd, option.level, option.name, &option.value, sizeof option.value);
+}
+
+Result<void> check_joinable(int fd) {
+  int shares_port = 0;
+  socklen_t size = sizeof shares_port;
+  if (getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares_port, &size) < 0 || shares_port == 0) {
+    return common::fail("bound without SO_REUSEPORT (ReusePort=)");
+  }
+  // SO_NETNS_COOKIE (Linux 5.14) is the same for all sockets of a namespace. Without it there is nothing to compare.
+  const auto network_of = [](int socket) {
+    std::uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length);
+    return cookie;
+  };
+  const UniqueFd ours(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!ours) return common::fail_errno("socket", errno);
+  if (network_of(fd) != network_of(ours.get())) return common::fail("of another network namespace (PrivateNetwork=)");
+  return {};
 }
 
 Result<BoundUnix> bind_unix(const Address& address, std::optional<FileOwner> owner) {

@@ -35,6 +35,10 @@ common::Result<common::UniqueFd> bind_tcp(common::Address& address);
 // What bind_tcp() does for what will be accepted, for a socket that somebody else has bound.
 void adopt_options(int fd, const common::Address& address);
 
+// Whether sockets of ours beside this one would get a part of its clients. That they can be bound is not enough: those
+// of a socket unit lie in another network namespace if the service has PrivateNetwork=.
+common::Result<void> check_joinable(int fd);
+
 struct BoundUnix {
   common::UniqueFd fd;
   std::optional<common::OwnedPath> path;  // none for an abstract name

@@ -16,11 +16,13 @@
 #include "common/process_title.h"
 #include "master/accounts.h"
 #include "master/command_line.h"
+#include "master/counter_store.h"
 #include "master/foundation.h"
 #include "master/inherited_sockets.h"
 #include "master/master.h"
 #include "master/needed_capabilities.h"
 #include "master/program_image.h"
+#include "master/service_notices.h"
 #include "master/service_teller.h"
 #include "master/systemd.h"
 #include "worker/app_check.h"
@@ -38,8 +40,29 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-int cannot_start(const std::string& message) {
-  common::log(common::LogLevel::kError, message);
+// The reason stays to be seen in the status of the unit, when the log has long moved on.
+void tell_failure(master::Systemd& systemd, const std::string& message) {
+  systemd.tell(master::status_words("cannot start: " + message));
+}
+
+int cannot_start(master::Systemd& systemd, const std::string& message) {
+  common::log(common::LogLevel::kError, common::LogEvent::kCannotStart, message);
+  tell_failure(systemd, message);
+  return kExitCannotStart;
+}
+
+// Before there is a configuration, and so a form of the log: by itself it would be this one.
+int cannot_begin(const std::vector<std::string>& mistakes) {
+  const bool is_in_journal =
+      common::is_journal_stream(variable("JOURNAL_STREAM"), STDERR_FILENO) && common::reach_journal();
+  if (is_in_journal) common::log_start(common::LogLevel::kInfo, common::LogFormat::kJournal);
+  for (const std::string& mistake : mistakes) {
+    if (is_in_journal) {
+      common::log(common::LogLevel::kError, common::LogEvent::kCannotStart, mistake);
+    } else {
+      std::cerr << "supervisor: " << mistake << '\n';
+    }
+  }
   return kExitCannotStart;
 }
 
@@ -57,15 +80,27 @@ common::Result<void> give_up_privileges(const common::Privileges& privileges) {
   const auto held = common::own_capabilities();
   if (!held) return std::unexpected(held.error());
   const std::string missing = master::missing_capabilities(privileges, *held);
-  if (!missing.empty()) common::log(common::LogLevel::kWarn, missing);
+  if (!missing.empty()) common::log(common::LogLevel::kWarn, common::LogEvent::kRightsMissing, missing);
   return master::keep_needed_capabilities(privileges);
+}
+
+// Nobody says where the lines go, and standard error leads to the journal: it gets records with fields instead.
+void choose_log_format(common::LoadedConfig& loaded) {
+  std::string& origin = loaded.origins[common::find_setting("log.format").value()];
+  if (origin != "default" || !common::is_journal_stream(variable("JOURNAL_STREAM"), STDERR_FILENO)) return;
+  // From the start on the choice stands: that the journal is away for a moment is no reason to change it.
+  if (common::log_descriptor() < 0 && !common::reach_journal()) return;
+  loaded.config.log.format = common::LogFormat::kJournal;
+  origin = "default with JOURNAL_STREAM";
 }
 
 // Who was passed sockets and was not told where to listen, listens on those.
 std::expected<common::LoadedConfig, std::vector<std::string>> load_config(const common::Sources& sources,
                                                                           Unconfigured bind) {
   auto loaded = common::load_config(sources);
-  if (!loaded || bind == Unconfigured::kDefault) return loaded;
+  if (!loaded) return loaded;
+  choose_log_format(*loaded);
+  if (bind == Unconfigured::kDefault) return loaded;
   std::string& origin = loaded->origins[common::find_setting("listen.bind").value()];
   if (origin == "default") {
     loaded->config.listen.bind = {"systemd"};
@@ -73,6 +108,12 @@ std::expected<common::LoadedConfig, std::vector<std::string>> load_config(const 
   }
   return loaded;
 }
+
+// What whoever started us has passed.
+struct Passed {
+  master::InheritedSockets sockets;
+  master::KeptCounters counters;
+};
 
 struct Start {
   const common::Sources& sources;
@@ -84,7 +125,8 @@ struct Start {
 // Everything the master needs is owned by this frame.
 int run(master::Foundation foundation, Start start) {
   if (start.systemd.listens()) foundation.listeners.keep_paths();
-  master::ServiceTeller service_teller(start.systemd, foundation.stored);
+  const master::ServiceTotals totals = foundation.counters.totals;
+  master::ServiceTeller service_teller(start.systemd, foundation.stored, std::move(foundation.counters));
   const common::Privileges privileges = foundation.first.privileges;
   const std::string app_path = foundation.first.config.app_path;
   const pid_t master_pid = getpid();
@@ -109,15 +151,20 @@ int run(master::Foundation foundation, Start start) {
     const bool is_activated = foundation.listeners.any_activated();
     auto loaded = load_config(start.sources, is_activated ? Unconfigured::kActivated : Unconfigured::kDefault);
     if (!loaded) return std::unexpected(loaded.error());
+    if (loaded->config.log.format == common::LogFormat::kJournal && common::log_descriptor() < 0) {
+      if (auto reached = common::reach_journal(); !reached)
+        return std::unexpected(std::vector{reached.error().message});
+    }
     return std::move(loaded->config);
   };
-  if (auto kept = give_up_privileges(privileges); !kept) return cannot_start(kept.error().message);
+  if (auto kept = give_up_privileges(privileges); !kept) return cannot_start(start.systemd, kept.error().message);
   common::process_title_set("supervisor: master " + app_path);
   master::Master service({.first = std::move(foundation.first),
                           .scoreboard = foundation.scoreboard,
                           .listeners = foundation.listeners,
                           .control = foundation.control,
                           .service = service_teller,
+                          .totals = totals,
                           .open_files = foundation.open_files,
                           .template_main = become_template,
                           .load_config = load_again,
@@ -125,25 +172,26 @@ int run(master::Foundation foundation, Start start) {
                           .inherited = start.inherited,
                           .predecessor = std::exchange(foundation.predecessor, std::nullopt)});
   const auto exit_code = service.run();
-  return exit_code ? *exit_code : cannot_start(exit_code.error().message);
+  return exit_code ? *exit_code : cannot_start(start.systemd, exit_code.error().message);
 }
 
-int begin(common::Config config, const master::Environment& environment, master::InheritedSockets sockets,
-          Start start) {
-  common::log_identity("master");
-  if (auto usable = worker::probe_ring(); !usable) return cannot_start(usable.error().message);
-  auto foundation = master::lay_foundation(std::move(config), environment, std::move(sockets));
-  if (!foundation) return cannot_start(foundation.error().message);
+int begin(common::Config config, const master::Environment& environment, Passed passed, Start start) {
+  common::log_identity({.kind = common::ProcessKind::kMaster});
+  if (auto usable = worker::probe_ring(); !usable) return cannot_start(start.systemd, usable.error().message);
+  start.systemd.tell(master::extension_words());  // a predecessor may hold an address for a while
+  auto foundation =
+      master::lay_foundation(std::move(config), environment, std::move(passed.sockets), std::move(passed.counters));
+  if (!foundation) return cannot_start(start.systemd, foundation.error().message);
   std::erase_if(start.inherited, [&](int fd) { return foundation->listeners.holds(fd); });
   return run(std::move(*foundation), std::move(start));
 }
 
 int go_on(int handover, Start start) {
-  common::log_identity("master");
+  common::log_identity({.kind = common::ProcessKind::kMaster});
   master::block_master_signals();  // a shell that executed us may have unblocked them, and the next one would end us
   auto foundation = master::take_over(handover, master::Purpose::kServe);
   close(handover);
-  if (!foundation) return cannot_start(foundation.error().message);
+  if (!foundation) return cannot_start(start.systemd, foundation.error().message);
   common::log_start(foundation->first.config.log.level, foundation->first.config.log.format);
   return run(std::move(*foundation), std::move(start));
 }
@@ -193,22 +241,35 @@ int check(const common::Config& config) {
   return 0;
 }
 
-int serve(const master::ServerCommand& command, const master::Environment& environment, Start start) {
+common::Result<Passed> receive(Start& start) {
   auto passed = start.systemd.receive_sockets();
-  auto sockets = passed ? master::InheritedSockets::examine(std::move(*passed)) : std::unexpected(passed.error());
-  if (!sockets) {
-    std::cerr << "supervisor: " << sockets.error().message << '\n';
-    return kExitCannotStart;
-  }
-  const auto bind = sockets->any_activated() ? Unconfigured::kActivated : Unconfigured::kDefault;
+  if (!passed) return std::unexpected(passed.error());
+  // They are ours, not the application's. Some are closed soon, and their numbers become something else's.
+  for (const master::PassedSocket& socket : *passed) std::erase(start.inherited, socket.fd.get());
+  master::KeptCounters counters = master::take_counters(*passed);
+  auto sockets = master::InheritedSockets::examine(std::move(*passed));
+  if (!sockets) return std::unexpected(sockets.error());
+  return Passed{.sockets = std::move(*sockets), .counters = std::move(counters)};
+}
+
+int serve(const master::ServerCommand& command, const master::Environment& environment, Start start) {
+  const auto fail = [&](const std::vector<std::string>& mistakes) {
+    std::string reason;
+    for (const std::string& mistake : mistakes) reason += (reason.empty() ? "" : "; ") + mistake;
+    if (command.verb == master::ServerVerb::kRun) tell_failure(start.systemd, reason);
+    return cannot_begin(mistakes);
+  };
+  auto passed = receive(start);
+  if (!passed) return fail({passed.error().message});
+  const auto bind = passed->sockets.any_activated() ? Unconfigured::kActivated : Unconfigured::kDefault;
   const auto loaded = load_config(command.sources, bind);
-  if (!loaded) {
-    for (const std::string& mistake : loaded.error()) std::cerr << "supervisor: " << mistake << '\n';
-    return kExitCannotStart;
+  if (!loaded) return fail(loaded.error());
+  if (loaded->config.log.format == common::LogFormat::kJournal && command.verb == master::ServerVerb::kRun) {
+    if (auto reached = common::reach_journal(); !reached) return fail({reached.error().message});
   }
   common::log_start(loaded->config.log.level, loaded->config.log.format);
   switch (command.verb) {
-    case master::ServerVerb::kRun: return begin(loaded->config, environment, std::move(*sockets), std::move(start));
+    case master::ServerVerb::kRun: return begin(loaded->config, environment, std::move(*passed), std::move(start));
     case master::ServerVerb::kCheck: return check(loaded->config);
     case master::ServerVerb::kConfig: std::cout << common::print_config(*loaded); return 0;
   }

@@ -42,7 +42,7 @@ void block_master_signals() {
 Master::Master(MasterParts parts)
     : parts_(std::move(parts)),
       active_(std::move(parts_.first)),
-      supervision_(settings_of(active_.config)),
+      supervision_(settings_of(active_.config), parts_.totals.counters),
       workers_(parts_.scoreboard),
       inspector_(poller_, inspection_as(active_.privileges)),
       reports_(inspector_, desk_, workers_, [this](WorkerId worker) { drain(worker); }),
@@ -60,13 +60,15 @@ common::Result<int> Master::run() {
   }
   while (!finish_) turn();
   crashes_.release();
-  if (!finish_->reason.empty()) common::log(common::LogLevel::kError, "stopped: " + finish_->reason);
-  common::log(common::LogLevel::kInfo, "stopped", {{"exit_code", finish_->exit_code}});
+  if (!finish_->reason.empty())
+    common::log(common::LogLevel::kError, common::LogEvent::kStopped, "stopped: " + finish_->reason);
+  common::log(common::LogLevel::kInfo, common::LogEvent::kStopped, "stopped", {{"exit_code", finish_->exit_code}});
   return finish_->exit_code;
 }
 
 common::Result<void> Master::set_up() {
   started_at_ = common::Clock::now();
+  workers_.count_from(parts_.totals.served);
   next_sample_ = started_at_ + active_.config.recycle.interval;
   // Workers are forked by the template and orphaned at once: they become ours. So do other orphans below us.
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return common::fail_errno("prctl(PR_SET_CHILD_SUBREAPER)", errno);
@@ -135,7 +137,7 @@ void Master::turn() {
     next_sample_ = now + active_.config.recycle.interval;
     sample_workers(now);
   }
-  parts_.service.tell({supervision_, workers_, parts_.listeners, reload_}, now);
+  parts_.service.tell({supervision_, workers_, parts_.listeners, reload_, active_.config.app_path}, now);
 }
 
 // Steps until the actions have no more results to tell.
@@ -172,7 +174,9 @@ void Master::on_signal(int signal) {
   if (signal == SIGINT || signal == SIGQUIT) stop(StopKind::kQuick);
   if (signal == SIGTTIN) scale(wanted + 1);
   if (signal == SIGTTOU) scale(wanted > 1 ? wanted - 1 : 1);
-  if (signal == SIGUSR1) common::log(common::LogLevel::kInfo, "USR1: the log is standard error, nothing to reopen");
+  if (signal == SIGUSR1)
+    common::log(common::LogLevel::kInfo, common::LogEvent::kLogReopened,
+                "USR1: the log is standard error, nothing to reopen");
   if (signal == SIGHUP) reload_.ask(std::nullopt);
   if (signal == SIGUSR2) ask_upgrade();
   // CHLD: reap_children() looks at every turn. WINCH and ALRM mean nothing to us, and must not end us.
@@ -194,7 +198,8 @@ void Master::on_child_ended(pid_t pid, int wait_status) {
   if (WorkerEntry* entry = workers_.find_pid(pid)) return on_worker_ended(*entry, wait_status);
   // An orphan from below (we may be PID 1), or a worker whose fork we have not been told of yet.
   strangers_.remember(pid, wait_status);
-  common::log(common::LogLevel::kDebug, "reaped an orphan", {{"pid", pid}, {"end", describe_wait_status(wait_status)}});
+  common::log(common::LogLevel::kDebug, common::LogEvent::kOrphanReaped, "reaped an orphan",
+              {{"pid", pid}, {"end", describe_wait_status(wait_status)}});
 }
 
 void Master::on_template_ended(TemplateEntry& entry, int wait_status) {
@@ -230,6 +235,7 @@ void Master::on_worker_ended(WorkerEntry& entry, int wait_status) {
 // ---- samples
 
 void Master::sample_workers(common::TimePoint now) {
+  workers_.count_served();
   const std::vector<WorkerView> views = supervision_.workers();
   const TemplateEntry* serving = templates_.find(supervision_.generation());
   const pid_t template_pid = serving == nullptr ? 0 : serving->pid;
@@ -244,7 +250,7 @@ void Master::follow_load(const std::vector<WorkerView>& views, common::TimePoint
   const auto decision = follower_.look(sampler_.load_readings(views, parts_.listeners, now), wanted,
                                        is_calm ? movement_of(views, wanted) : Movement::kUnderWay);
   if (!decision) return;
-  common::log(common::LogLevel::kInfo, "scaling: " + decision->reason);
+  common::log(common::LogLevel::kInfo, common::LogEvent::kScaling, "scaling: " + decision->reason);
   feed(event::ScaleAsked{decision->workers});
 }
 
@@ -265,6 +271,7 @@ Json Master::status(common::TimePoint now) const {
                         .workers = workers_,
                         .listeners = parts_.listeners,
                         .close_wait = sampler_.close_wait(),
+                        .service = parts_.service,
                         .recycles = reports_.to_json(),
                         .crashes = crashes_.to_json(),
                         .open_files = parts_.open_files,
@@ -296,11 +303,12 @@ std::uint32_t Master::scale(std::uint32_t workers) {
 void Master::stop(StopKind kind) {
   const common::Duration delay = active_.config.stop.delay;
   if (kind == StopKind::kGraceful && delay > common::Duration::zero() && supervision_.phase() == Phase::kServing) {
-    common::log(common::LogLevel::kInfo, "stopping after stop.delay, serving on until then",
-                {{"delay_ms", common::ceil_milliseconds(delay)}});
+    common::log(common::LogLevel::kInfo, common::LogEvent::kStopDelayed,
+                "stopping after stop.delay, serving on until then", {{"delay_ms", common::ceil_milliseconds(delay)}});
     return feed(event::StopAsked{kind});
   }
-  common::log(common::LogLevel::kInfo, kind == StopKind::kGraceful ? "stopping: workers drain" : "stopping at once");
+  common::log(common::LogLevel::kInfo, common::LogEvent::kStopping,
+              kind == StopKind::kGraceful ? "stopping: workers drain" : "stopping at once");
   feed(event::StopAsked{kind});
 }
 

@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/scoreboard.h"
 #include "master/control_socket.h"
+#include "master/counter_page.h"
 #include "master/foundation.h"
 #include "master/listeners.h"
 #include "master/open_files_rule.h"
@@ -35,6 +36,7 @@ struct MasterParts {
   Listeners& listeners;
   ControlSocket& control;
   ServiceTeller& service;
+  ServiceTotals totals;  // that earlier masters have counted
   OpenFilesPlan open_files;
   TemplateMain template_main;
   ConfigLoader load_config;

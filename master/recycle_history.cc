@@ -122,4 +122,19 @@ std::string leak_text(const Json& report) {
   return text.empty() ? "none" : text;
 }
 
+std::vector<std::string> leak_lines(const Json& report) {
+  std::vector<std::string> lines;
+  const std::vector<const Json*> groups = application_groups(report);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const std::string text = plain(member(*groups[i], {"text"}));
+    if (text == "-") continue;
+    if (lines.size() == kLeakLinesMax) {
+      lines.push_back(common::format("and {} more groups", groups.size() - i));
+      break;
+    }
+    lines.push_back(shortened(text, kGroupTextMax));
+  }
+  return lines;
+}
+
 }  // namespace master

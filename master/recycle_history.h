@@ -65,10 +65,13 @@ class RecycleHistory {
   common::Json earlier_ = common::Json::array();
 };
 
+inline constexpr std::size_t kLeakLinesMax = 100;  // for logs whose records have many lines
 inline constexpr std::size_t kLeakTextMax = 3000;  // bytes in a log line, which has PIPE_BUF (4096) for all of it
 
 // "312 x TCP CLOSE_WAIT ...; 3 x ...; and 2 more groups": the application's groups that grew or were there, worst
 // first, at most kLeakTextMax bytes also when each quote and backslash is escaped. "none" if there are none.
 std::string leak_text(const common::Json& report);
+// The same groups, each a line, and one more if there are more than kLeakLinesMax; empty if there are none.
+std::vector<std::string> leak_lines(const common::Json& report);
 
 }  // namespace master

@@ -105,7 +105,7 @@ void RecycleReports::on_report(WorkerId worker, const common::Result<common::Jso
   if (!under_way_.contains(worker) && to_drain_.erase(worker) > 0) drain_(worker);
   if (!reports || !reports->is_array() || reports->empty() || !reports->front().is_object() ||
       reports->front().contains("error")) {
-    common::log(common::LogLevel::kWarn, "no report of a worker's descriptors",
+    common::log(common::LogLevel::kWarn, common::LogEvent::kFdReportFailed, "no report of a worker's descriptors",
                 {{"worker", worker},
                  {"reason", reports ? std::string("it ended before it could be looked at") : reports.error().message}});
     return;
@@ -117,16 +117,20 @@ void RecycleReports::on_report(WorkerId worker, const common::Result<common::Jso
 // Everything in one record: a log of text can be searched by its words, one of JSON by its fields.
 void RecycleReports::tell(WorkerId worker, const common::Json& report) const {
   const auto decision = decisions_.find(worker);
-  const std::string_view threshold = decision != decisions_.end() ? decision->second.threshold : "none";
+  const bool decided = decision != decisions_.end();
+  const std::string_view threshold = decided ? decision->second.threshold : "none";
+  const std::string_view reason = decided ? name_of(decision->second.reason) : "-";
   std::string spinning = "no";
   if (const common::Json& text = member(report, {"spinning", "text"}); text.is_string()) spinning = plain(text);
-  common::log(common::LogLevel::kWarn, "descriptors of the worker",
+  common::log(common::LogLevel::kWarn, common::LogEvent::kFdReport, "descriptors of the worker",
               {{"slot", plain(member(report, {"slot"}))},
                {"pid", plain(member(report, {"pid"}))},
                {"threshold", threshold},
                {"spinning", shortened(spinning, kTextMax)},
                {"at", shortened(innermost(report), kTextMax)},
-               {"groups", leak_text(report)}});
+               common::LogField::list("groups", leak_text(report), leak_lines(report)),
+               common::LogField::to_filter_by("generation", plain(member(report, {"generation"}))),
+               common::LogField::to_filter_by("reason", reason)});
 }
 
 void RecycleReports::drain(WorkerId worker, common::Duration patience, common::TimePoint now) {

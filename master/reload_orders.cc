@@ -73,7 +73,7 @@ void Master::begin_reload() {
   if (!reload_.is_due() || supervision_.phase() == Phase::kStartUp) return;
   reload_.begin();
   const Generation generation = last_generation_ + 1;
-  common::log(common::LogLevel::kInfo, "reload begins", {{"generation", generation}});
+  common::log(common::LogLevel::kInfo, common::LogEvent::kReloadStarted, "reload begins", {{"generation", generation}});
   if (supervision_.phase() != Phase::kServing) return end_reload(generation, "the service stops");
   auto parts = prepare_reload();
   if (!parts) return end_reload(generation, parts.error().message);
@@ -90,8 +90,8 @@ common::Result<GenerationParts> Master::prepare_reload() {
   common::Config& next = *loaded;
   next.workers = resolve_workers(next.workers, parts_.listeners.slots_activated().value_or(usable_cpus()));
   if (const std::string keys = restart_keys(active_.config, next); !keys.empty()) {
-    common::log(common::LogLevel::kWarn, "a reload cannot change these keys; restart the supervisor for them",
-                {{"keys", keys}});
+    common::log(common::LogLevel::kWarn, common::LogEvent::kReloadKeysIgnored,
+                "a reload cannot change these keys; restart the supervisor for them", {{"keys", keys}});
   }
   auto privileges = resolve_privileges(next.security);
   if (!privileges) return std::unexpected(privileges.error());
@@ -107,7 +107,7 @@ common::Result<GenerationParts> Master::prepare_reload() {
   const ConnectionBudget budget = decide_connections({.open_files_soft = parts_.open_files.soft,
                                                       .reserve = next.limits.open_files_reserve,
                                                       .configured = next.limits.connections});
-  if (budget.warning) common::log(common::LogLevel::kWarn, *budget.warning);
+  if (budget.warning) common::log(common::LogLevel::kWarn, common::LogEvent::kLimitLowered, *budget.warning);
   const auto addresses = parts_.listeners.resolve(next.listen.bind);
   if (!addresses) return std::unexpected(addresses.error());
   if (auto begun = parts_.listeners.begin_change(*addresses, next.listen.backlog); !begun) {
@@ -120,7 +120,8 @@ void Master::commit_reload() {
   parts_.listeners.commit_change(common::Clock::now());
   active_ = reload_.prepared()->second;
   if (auto kept = keep_needed_capabilities(active_.privileges); !kept) {
-    common::log(common::LogLevel::kError, "root's other rights are kept: " + kept.error().message);
+    common::log(common::LogLevel::kError, common::LogEvent::kRightsKept,
+                "root's other rights are kept: " + kept.error().message);
   }
   sampler_.follow(active_.config);
   follower_.follow(active_.config);
@@ -148,9 +149,10 @@ bool Master::old_workers_accept() const {
 void Master::end_reload(Generation generation, const std::string& error) {
   settling_.reset();
   if (error.empty()) {
-    common::log(common::LogLevel::kInfo, "reloaded", {{"generation", generation}});
+    common::log(common::LogLevel::kInfo, common::LogEvent::kReloadDone, "reloaded", {{"generation", generation}});
   } else {
-    common::log(common::LogLevel::kError, "reload refused, everything stays as it was", {{"reason", error}});
+    common::log(common::LogLevel::kError, common::LogEvent::kReloadRefused,
+                "reload refused, everything stays as it was", {{"reason", error}});
   }
   for (const ClientToken client : reload_.end(error)) {
     control_->reply(client, reload_reply(generation, error), common::Clock::now());

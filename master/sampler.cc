@@ -12,13 +12,15 @@ namespace master {
 namespace {
 
 void log_decision(const WorkerEntry& entry, const RecycleDecision& decision) {
-  common::log(common::LogLevel::kWarn, "worker has reached a recycle limit",
+  common::log(common::LogLevel::kWarn, common::LogEvent::kRecycleLimitReached, "worker has reached a recycle limit",
               {{"slot", entry.slot},
                {"pid", entry.pid},
                {"recycle", name_of(decision.reason)},
                {"threshold", decision.threshold},
                {"measured", static_cast<std::uint64_t>(decision.measured)},
-               {"limit", static_cast<std::uint64_t>(decision.limit)}});
+               {"limit", static_cast<std::uint64_t>(decision.limit)},
+               common::LogField::to_filter_by("reason", name_of(decision.reason)),
+               common::LogField::to_filter_by("generation", entry.generation)});
 }
 
 }  // namespace
@@ -54,7 +56,8 @@ void Sampler::look_at_close_wait(pid_t template_pid, common::TimePoint now) {
   for (const auto& [id, entry] : workers_) {
     if (entry.pid > 0) holders.push_back({.id = id, .pid = entry.pid, .ledger = entry.memory.ledger()});
   }
-  if (const auto news = close_wait_.look(holders, now)) common::log(common::LogLevel::kWarn, *news);
+  if (const auto news = close_wait_.look(holders, now))
+    common::log(common::LogLevel::kWarn, common::LogEvent::kCloseWaitUnknown, *news);
 }
 
 std::optional<Finding> Sampler::judge(const WorkerView& view, WorkerEntry& entry, common::TimePoint now) {
@@ -86,8 +89,13 @@ std::optional<Finding> Sampler::judge(const WorkerView& view, WorkerEntry& entry
     finding.kind = shut ? Finding::Kind::kShutdown : Finding::Kind::kReport;
     if (shut) finding.sockets = close_wait_.aged(entry.id, config_.recycle.close_wait_age, now);
     if (entry.told_close_wait.tell(RecycleReason::kCloseWait)) {
-      common::log(common::LogLevel::kWarn, "the application keeps sockets whose peers have closed",
-                  {{"slot", entry.slot}, {"pid", entry.pid}, {"sockets", order->measured}, {"limit", order->limit}});
+      common::log(common::LogLevel::kWarn, common::LogEvent::kCloseWait,
+                  "the application keeps sockets whose peers have closed",
+                  {{"slot", entry.slot},
+                   {"pid", entry.pid},
+                   {"sockets", order->measured},
+                   {"limit", order->limit},
+                   common::LogField::to_filter_by("generation", entry.generation)});
       return finding;
     }
     return shut ? std::optional(finding) : std::nullopt;
@@ -95,11 +103,13 @@ std::optional<Finding> Sampler::judge(const WorkerView& view, WorkerEntry& entry
   entry.told_close_wait.forget(RecycleReason::kCloseWait);
   if (!entry.reported_halfway && is_halfway(entry)) {
     entry.reported_halfway = true;
-    common::log(common::LogLevel::kWarn, "the application keeps more and more descriptors: a report follows",
+    common::log(common::LogLevel::kWarn, common::LogEvent::kFdGrowth,
+                "the application keeps more and more descriptors: a report follows",
                 {{"slot", entry.slot},
                  {"pid", entry.pid},
                  {"grown_by", entry.window.samples().back().leaked()},
-                 {"limit", config_.recycle.fds_leaked}});
+                 {"limit", config_.recycle.fds_leaked},
+                 common::LogField::to_filter_by("generation", entry.generation)});
     return finding;
   }
   return std::nullopt;
@@ -130,11 +140,13 @@ void Sampler::follow_limit(WorkerEntry& entry, std::uint64_t open_files_soft) co
   limits.connections_max = budget.connections;
   if (!entry.channel || !entry.channel.send(limits)) return;  // it does not listen now: with the next look again
   entry.open_files_soft = open_files_soft;
-  common::log(common::LogLevel::kWarn, "the descriptor limit of a worker was changed",
+  common::log(common::LogLevel::kWarn, common::LogEvent::kFdLimitChanged,
+              "the descriptor limit of a worker was changed",
               {{"slot", entry.slot},
                {"pid", entry.pid},
                {"open_files_soft", open_files_soft},
-               {"connections", arithmetic_of(budget)}});
+               {"connections", arithmetic_of(budget)},
+               common::LogField::to_filter_by("generation", entry.generation)});
 }
 
 void Sampler::arm_trace(WorkerEntry& entry, const RecycleRules& rules) const {
@@ -145,8 +157,12 @@ void Sampler::arm_trace(WorkerEntry& entry, const RecycleRules& rules) const {
   if (!cause) return;
   trace.store(common::TraceSwitch::kOn, std::memory_order_relaxed);
   if (*cause == TraceCause::kConfigured) return;
-  common::log(common::LogLevel::kInfo, "from now on it is noted where the application opens descriptors",
-              {{"slot", entry.slot}, {"pid", entry.pid}, {"cause", name_of(*cause)}});
+  common::log(common::LogLevel::kInfo, common::LogEvent::kFdTraceOn,
+              "from now on it is noted where the application opens descriptors",
+              {{"slot", entry.slot},
+               {"pid", entry.pid},
+               {"cause", name_of(*cause)},
+               common::LogField::to_filter_by("generation", entry.generation)});
 }
 
 // Dear (some milliseconds for each gigabyte), so one worker a look, and a hundred times as long none. Not of one that

@@ -95,10 +95,15 @@ Json report_status(const StatusSources& sources, common::TimePoint now) {
                         {"connections_max", sources.budget.connections}}}};
   report["listeners"] = Json::array();
   for (const ListenerView& listener : sources.listeners.views()) {
-    report["listeners"].push_back(
-        {{"address", listener.address}, {"sockets", listener.sockets}, {"steering", name_of(listener.steering)}});
+    report["listeners"].push_back({{"address", listener.address},
+                                   {"sockets", listener.sockets},
+                                   {"activated", listener.activated},
+                                   {"steering", name_of(listener.steering)}});
   }
   report["workers"] = report_workers(sources, now);
+  report["stored"] = {{"sockets", sources.service.stored().size()}, {"counters", sources.service.counter_page() >= 0}};
+  const Served served = sources.workers.served();
+  report["served"] = {{"requests", served.requests}, {"connections", served.connections}};
   const Counters& counters = sources.supervision.counters();
   for (std::size_t i = 0; i < kRecycleReasons; ++i) {
     report["recycled"][std::string(name_of(static_cast<RecycleReason>(i)))] = counters.recycled[i];

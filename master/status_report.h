@@ -8,6 +8,7 @@
 #include "master/close_wait_watch.h"
 #include "master/listeners.h"
 #include "master/open_files_rule.h"
+#include "master/service_teller.h"
 #include "master/supervision.h"
 #include "master/worker_table.h"
 
@@ -18,6 +19,7 @@ struct StatusSources {
   const WorkerTable& workers;
   const Listeners& listeners;
   const CloseWaitWatch& close_wait;
+  const ServiceTeller& service;
   common::Json recycles;  // RecycleReports::to_json()
   common::Json crashes;   // CrashReports::to_json()
   OpenFilesPlan open_files;

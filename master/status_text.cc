@@ -19,6 +19,8 @@ std::string age(const Json& value) { return value.is_number() ? render_age(value
 std::string bytes(const Json& value) { return value.is_number() ? render_bytes(value.get<double>()) : "-"; }
 
 constexpr std::size_t kColumns = 12;
+constexpr std::size_t kEntriesShown = 4;    // recycles, and crashes
+constexpr std::size_t kRequestShown = 160;  // bytes of one
 using Row = std::array<std::string, kColumns>;
 
 enum class Align : std::uint8_t { kLeft, kRight };
@@ -91,11 +93,16 @@ std::string budget_line(const Json& budget) {
                         plain(member(budget, {"reserve"})), plain(member(budget, {"headroom"})));
 }
 
+// "  2026-11-21T07:30:00Z  slot 0, pid 77, generation 1: "
+std::string who_and_when(const Json& entry) {
+  return common::format("  {}  slot {}, pid {}, generation {}: ", plain(member(entry, {"at"})),
+                        plain(member(entry, {"slot"})), plain(member(entry, {"pid"})),
+                        plain(member(entry, {"generation"})));
+}
+
 // "2026-11-21T07:30:00Z  slot 0, pid 77, generation 1: fds_leaked 312 (limit 256), left 300 open"
 std::string recycle_line(const Json& recycle) {
-  std::string line = common::format("  {}  slot {}, pid {}, generation {}: {}", plain(member(recycle, {"at"})),
-                                    plain(member(recycle, {"slot"})), plain(member(recycle, {"pid"})),
-                                    plain(member(recycle, {"generation"})), plain(member(recycle, {"reason"})));
+  std::string line = who_and_when(recycle) + plain(member(recycle, {"reason"}));
   const Json& measured = member(recycle, {"measured"});
   const Json& limit = member(recycle, {"limit"});
   if (measured.is_number() && limit.is_number() && limit != 0) {
@@ -106,13 +113,17 @@ std::string recycle_line(const Json& recycle) {
   return line + '\n';
 }
 
+std::string rest_line(const Json& entries) {
+  if (entries.size() <= kEntriesShown) return "";
+  return common::format("  and {} more\n", entries.size() - kEntriesShown);
+}
+
 // The latest few with their worst groups; all of it is in the JSON.
 std::string recycles_text(const Json& recycles) {
-  constexpr std::size_t kRecyclesShown = 4;
   constexpr std::size_t kGroupsShown = 3;
   if (!recycles.is_array() || recycles.empty()) return "";
   std::string text = "\nlast recycles:\n";
-  for (std::size_t i = 0; i < std::min(recycles.size(), kRecyclesShown); ++i) {
+  for (std::size_t i = 0; i < std::min(recycles.size(), kEntriesShown); ++i) {
     text += recycle_line(recycles[i]);
     const Json& spinning = member(recycles[i], {"spinning", "text"});
     if (spinning.is_string()) text += common::format("    spinning: {}\n", plain(spinning));
@@ -121,8 +132,48 @@ std::string recycles_text(const Json& recycles) {
       text += common::format("    {}\n", plain(member(groups[j], {"text"})));
     }
   }
-  if (recycles.size() > kRecyclesShown) text += common::format("  and {} more\n", recycles.size() - kRecyclesShown);
+  return text + rest_line(recycles);
+}
+
+// "2026-11-21T07:30:00Z  slot 0, pid 77, generation 1: killed by SIGSEGV, in hand: GET /crash"
+std::string crashes_text(const Json& crashes) {
+  if (!crashes.is_array() || crashes.empty()) return "";
+  std::string text = "\nlast crashes:\n";
+  for (std::size_t i = 0; i < std::min(crashes.size(), kEntriesShown); ++i) {
+    text += who_and_when(crashes[i]) + plain(member(crashes[i], {"end"}));
+    const Json& request = member(crashes[i], {"request"});
+    if (request.is_string()) text += ", in hand: " + shortened(plain(request), kRequestShown);
+    text += '\n';
+  }
+  return text + rest_line(crashes);
+}
+
+std::string upgrade_text(const Json& upgrade) {
+  std::string text;
+  const Json& count = member(upgrade, {"count"});
+  if (count.is_number() && count != 0) text += common::format("upgraded: {} times\n", plain(count));
+  if (member(upgrade, {"state"}) == "running") text += "upgrade: under way\n";
+  const Json& error = member(upgrade, {"last_error"});
+  if (!error.is_null()) text += common::format("last upgrade failed: {}\n", plain(error));
   return text;
+}
+
+// "stored by the service manager: sockets 4, counters yes"
+std::string stored_line(const Json& stored) {
+  const Json& sockets = member(stored, {"sockets"});
+  const bool has_counters = member(stored, {"counters"}) == true;
+  if ((!sockets.is_number() || sockets == 0) && !has_counters) return "";
+  return common::format("stored by the service manager: sockets {}, counters {}\n", plain(sockets),
+                        has_counters ? "yes" : "no");
+}
+
+std::string listener_line(const Json& listener) {
+  const Json& activated = member(listener, {"activated"});
+  const bool is_activated = activated.is_number() && activated != 0;
+  return common::format("listening on {}, sockets {}{}, steering {}\n", plain(member(listener, {"address"})),
+                        plain(member(listener, {"sockets"})),
+                        is_activated ? common::format(" ({} activated)", plain(activated)) : "",
+                        plain(member(listener, {"steering"})));
 }
 
 }  // namespace
@@ -136,18 +187,19 @@ std::string render_status(const Json& status) {
       plain(member(status, {"master", "generation"})), age(member(status, {"master", "uptime_s"})),
       plain(member(status, {"master", "fds"})), plain(member(status, {"master", "open_files", "soft"})));
   for (const Json& listener : member(status, {"listeners"})) {
-    text += common::format("listening on {}, sockets {}, steering {}\n", plain(member(listener, {"address"})),
-                           plain(member(listener, {"sockets"})), plain(member(listener, {"steering"})));
+    text += listener_line(listener);
   }
+  text += stored_line(member(status, {"stored"}));
   text += budget_line(member(status, {"master", "budget"}));
   std::vector<Row> rows = {
       {"SLOT", "PID", "GEN", "STATE", "AGE", "REQUESTS", "CONNS", "RSS", "FDS", "LEAKED", "CLOSE_WAIT", "NOTES"}};
   for (const Json& worker : member(status, {"workers"})) rows.push_back(worker_row(worker));
   text += '\n' + render_table(rows, kAlignment);
   const std::string counted =
-      counters("recycled", member(status, {"recycled"})) + counters("restarts", member(status, {"restarts"}));
+      counters("served", member(status, {"served"})) + counters("recycled", member(status, {"recycled"})) +
+      counters("restarts", member(status, {"restarts"})) + upgrade_text(member(status, {"upgrade"}));
   if (!counted.empty()) text += '\n' + counted;
-  text += recycles_text(member(status, {"recycles"}));
+  text += recycles_text(member(status, {"recycles"})) + crashes_text(member(status, {"crashes"}));
   const Json& reload_error = member(status, {"reload", "last_error"});
   if (!reload_error.is_null()) text += common::format("\nlast reload failed: {}\n", plain(reload_error));
   return text;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/format.h"
+#include "master/stable_hash.h"
 
 namespace master {
 namespace {
@@ -28,13 +29,6 @@ template <typename Number>
 bool read_number(std::string_view text, Number& number) {
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return !text.empty() && error == std::errc() && rest == text.data() + text.size();
-}
-
-// FNV-1a, 64 bits: the same in every build, which std::hash does not promise.
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
 }
 
 std::optional<common::OwnedPath> parse_file(std::string_view text) {
@@ -62,7 +56,7 @@ std::string encode_text(std::string_view text) {
       result += common::format("%{:02X}", static_cast<unsigned char>(c));
     }
   }
-  return result.size() <= kTextMax ? result : common::format("#{:016x}", hash_of(text));
+  return result.size() <= kTextMax ? result : common::format("#{:016x}", stable_hash(text));
 }
 
 std::string format_stored_name(SlotIndex slot, const common::Address& bound, std::string_view asked,

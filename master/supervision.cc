@@ -64,8 +64,8 @@ bool is_gone(const TemplateKeeper& keeper) { return keeper.state() == TemplateSt
 
 }  // namespace
 
-Supervision::Supervision(const SupervisionSettings& settings)
-    : settings_(settings), fleet_(settings_.workers, settings_.restart) {
+Supervision::Supervision(const SupervisionSettings& settings, const Counters& earlier)
+    : settings_(settings), fleet_(settings_.workers, settings_.restart, earlier) {
   CHECK(settings_.workers.count >= 1 && settings_.workers.count <= common::kWorkersMax);
   templates_.try_emplace(kFirstGeneration, kFirstGeneration, settings_.restart);
 }

@@ -46,7 +46,8 @@ SupervisionSettings settings_of(const common::Config& config);
 // from within. Everything is single-threaded.
 class Supervision {
  public:
-  explicit Supervision(const SupervisionSettings& settings);
+  // `earlier`: what other masters of this service have counted.
+  explicit Supervision(const SupervisionSettings& settings, const Counters& earlier = {});
 
   // Appends to `actions`. After it, next_deadline() lies after `now` (given timeouts and back-offs above zero).
   void step(const Event& event, common::TimePoint now, Actions& actions);
@@ -69,6 +70,8 @@ class Supervision {
   std::uint32_t workers_ready() const { return fleet_.ready(); }
   std::uint32_t open_slots() const { return fleet_.open_slots(); }
   const Counters& counters() const { return fleet_.counters(); }
+  int exit_code() const { return exit_code_; }
+  const std::string& exit_reason() const { return exit_reason_; }  // "" = it has not given up
   std::vector<WorkerView> workers() const { return fleet_.views(); }
 
  private:

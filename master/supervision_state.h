@@ -17,6 +17,8 @@ struct Counters {
   std::array<std::uint64_t, kRecycleReasons> recycled{};  // by index_of(reason)
   std::uint64_t restarts_crashed = 0;                     // ended by themselves, ready or not
   std::uint64_t restarts_killed = 0;                      // SIGKILL by a stranger
+
+  bool operator==(const Counters&) const = default;
 };
 
 // A worker that serves; everybody else has gone before a state is taken.

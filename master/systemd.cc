@@ -142,8 +142,9 @@ Told Systemd::send(const std::string& words, int fd) {
   }
   if (errno == EAGAIN || errno == ENOBUFS) return Told::kNotYet;
   if (!is_deaf_) {
-    common::log(common::LogLevel::kWarn, "the service manager does not hear us: " + common::errno_text(errno) +
-                                             "; see NOTIFY_SOCKET and NotifyAccess=");
+    common::log(
+        common::LogLevel::kWarn, common::LogEvent::kNotifyFailed,
+        "the service manager does not hear us: " + common::errno_text(errno) + "; see NOTIFY_SOCKET and NotifyAccess=");
   }
   is_deaf_ = true;
   return Told::kYes;

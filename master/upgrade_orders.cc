@@ -39,7 +39,8 @@ std::string Master::unrest() const {
 void Master::ask_upgrade() {
   if (upgrade_.state() != UpgradeDesk::State::kIdle) return;  // that one will do
   const common::WorkerSettings& workers = active_.config.workers;
-  common::log(common::LogLevel::kInfo, "upgrade begins", {{"program", parts_.program.path}});
+  common::log(common::LogLevel::kInfo, common::LogEvent::kUpgradeStarted, "upgrade begins",
+              {{"program", parts_.program.path}});
   upgrade_.ask(common::Clock::now(), workers.start_timeout + workers.stop_timeout);
 }
 
@@ -76,7 +77,8 @@ void Master::on_check_ended(int wait_status) {
 }
 
 void Master::end_upgrade(const std::string& error) {
-  common::log(common::LogLevel::kError, "upgrade refused, everything stays as it was", {{"reason", error}});
+  common::log(common::LogLevel::kError, common::LogEvent::kUpgradeRefused,
+              "upgrade refused, everything stays as it was", {{"reason", error}});
   if (upgrade_.pid() > 0) ::kill(upgrade_.pid(), SIGKILL);  // ours, and not waited for yet
   check_output_.reset();
   upgrade_.end(error);
@@ -99,6 +101,8 @@ Handover Master::hand_over() const {
               .control_clients = control_->hand_over(),
               .inherited = parts_.inherited,
               .stored = {parts_.service.stored().begin(), parts_.service.stored().end()},
+              .counter_page = parts_.service.counter_page(),
+              .served = workers_.counted(),
               .reload_error = reload_.last_error(),
               .recycles = reports_.to_json(),
               .crashes = crashes_.to_json()};
@@ -108,7 +112,8 @@ Handover Master::hand_over() const {
                           .record = entry.record,
                           .channel = entry.channel.fd(),
                           .memory = entry.memory_fd.get(),
-                          .owns_slot = entry.progress == WorkerEntry::Progress::kOwnsSlot});
+                          .owns_slot = entry.progress == WorkerEntry::Progress::kOwnsSlot,
+                          .counted = entry.counted});
   }
   for (const auto& [generation, entry] : templates_) {
     if (entry.channel && it.supervision.its_template == TemplatePresence::kReady) {
@@ -155,6 +160,7 @@ void Master::resume(Predecessor before) {
     entry.slot = handed.serving.slot;
     entry.generation = generation;
     entry.pid = handed.serving.pid;
+    entry.counted = handed.counted;
     entry.channel = common::Channel(common::UniqueFd(handed.channel));
     entry.memory = std::move(before.memories[i]);
     entry.memory_fd = common::UniqueFd(handed.memory);
@@ -175,7 +181,7 @@ void Master::resume(Predecessor before) {
   notice_lost_children();
   reap_children();  // SIGCHLD may have come, and been forgotten, before anybody read it: signal(2) does that
   for (SlotIndex slot = 0; slot < state.wanted; ++slot) tell_owner(slot);
-  common::log(common::LogLevel::kInfo, "upgraded",
+  common::log(common::LogLevel::kInfo, common::LogEvent::kUpgradeDone, "upgraded",
               {{"workers", state.workers.size()}, {"upgrades", it.upgrades}, {"program", parts_.program.path}});
 }
 

@@ -39,6 +39,7 @@ WorkerEntry& WorkerTable::resume(WorkerId id, std::uint32_t record, const common
 void WorkerTable::remove(WorkerId id) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
+  count(found->second);
   free_records_.push_back(found->second.record);
   entries_.erase(found);
 }
@@ -68,6 +69,28 @@ WorkerEntry* WorkerTable::find_alone(SlotIndex slot) {
     alone = &entry;
   }
   return alone;
+}
+
+Served WorkerTable::shown(const WorkerEntry& entry) const {
+  const common::WorkerGauges& its = gauges(entry);
+  return {.requests = its.requests.load(std::memory_order_relaxed),
+          .connections = its.accepted.load(std::memory_order_relaxed)};
+}
+
+void WorkerTable::count(WorkerEntry& entry) {
+  const Served now = shown(entry);
+  counted_ = counted_ + gained(entry.counted, now);
+  entry.counted = now;
+}
+
+void WorkerTable::count_served() {
+  for (auto& [id, entry] : entries_) count(entry);
+}
+
+Served WorkerTable::served() const {
+  Served sum = counted_;
+  for (const auto& [id, entry] : entries_) sum = sum + gained(entry.counted, shown(entry));
+  return sum;
 }
 
 bool WorkerTable::is_stuck(const WorkerEntry& entry, common::TimePoint now) const {

@@ -16,6 +16,7 @@
 #include "master/process_sample.h"
 #include "master/repeat_guard.h"
 #include "master/sample_window.h"
+#include "master/served.h"
 #include "master/worker_id.h"
 
 namespace master {
@@ -35,6 +36,7 @@ struct WorkerEntry {
   ProcessSample sample{};             // the latest
   std::uint64_t pss_bytes = 0;        // 0 = not measured yet
   std::uint64_t open_files_soft = 0;  // as last seen; 0 = not yet
+  Served counted;                     // of its gauges, in the table's counted()
   RepeatGuard told;                   // which recycle limits have been logged
   RepeatGuard told_close_wait;
   bool reported_halfway = false;      // to recycle.fds_leaked
@@ -56,6 +58,13 @@ class WorkerTable {
   // The only process there is of a slot; null if there are several or none.
   WorkerEntry* find_alone(SlotIndex slot);
   const common::WorkerGauges& gauges(const WorkerEntry& entry) const { return scoreboard_.record(entry.record); }
+
+  // What all workers have served, also those that have gone, and those of earlier masters.
+  Served served() const;
+  void count_served();  // with every look at the workers; between two of them a worker has limited gains
+  const Served& counted() const { return counted_; }  // at the latest of these calls
+  void count_from(const Served& earlier) { counted_ = earlier; }
+
   // Its loop has not turned for a second.
   bool is_stuck(const WorkerEntry& entry, common::TimePoint now) const;
 
@@ -65,7 +74,11 @@ class WorkerTable {
   auto end() const { return entries_.end(); }
 
  private:
+  Served shown(const WorkerEntry& entry) const;
+  void count(WorkerEntry& entry);
+
   common::Scoreboard& scoreboard_;
+  Served counted_;
   std::map<WorkerId, WorkerEntry> entries_;
   std::vector<std::uint32_t> free_records_;
 };

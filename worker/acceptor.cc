@@ -9,7 +9,7 @@
 #include <cerrno>
 
 #include "common/check.h"
-#include "worker/high_fd.h"
+#include "common/high_fd.h"
 
 namespace worker {
 namespace {
@@ -69,7 +69,7 @@ Acceptor::Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners, st
     common::UniqueFd& fd = listeners[i];
     const bool is_told = i < 64 && ((shared >> i) & 1) != 0;
     const Sharing sharing = is_told || is_unix(fd.get()) ? Sharing::kShared : Sharing::kOwn;
-    listeners_.push_back({.fd = move_high(std::move(fd)),
+    listeners_.push_back({.fd = common::move_high(std::move(fd)),
                           .sharing = sharing,
                           .accept = Arm::kNone,
                           .watch = Arm::kNone,

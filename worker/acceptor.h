@@ -48,7 +48,7 @@ class Acceptor {
   // So many failures in a row that seem to be worth a retry are none: somebody makes every accept fail.
   static constexpr int kRetriesMax = 16;
 
-  // The listeners get high numbers (worker/high_fd.h). `ring` outlives the acceptor.
+  // The listeners get high numbers (common/high_fd.h). `ring` outlives the acceptor.
   // Bit i of `shared` = workers of other slots accept from the i-th one, too; of unix listeners that is known.
   Acceptor(AcceptRing& ring, std::vector<common::UniqueFd> listeners, std::uint64_t shared = 0);
 

@@ -17,7 +17,8 @@ void AdmissionLog::add(Event event, std::string_view why) {
 
 void AdmissionLog::flush(std::uint32_t connections, std::uint32_t places, common::TimePoint now) {
   if (why_.empty() || now < next_at_) return;
-  common::log(common::LogLevel::kWarn, "no room for new connections: " + std::string(why_),
+  common::log(common::LogLevel::kWarn, common::LogEvent::kConnectionsFull,
+              "no room for new connections: " + std::string(why_),
               {{"connections", connections},
                {"connections_max", places},
                {"evicted", evicted_},

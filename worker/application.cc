@@ -185,13 +185,16 @@ common::Result<bool> Application::worker_ready() {
 void Application::worker_stop() noexcept {
   if (app_.worker_stop == nullptr) return;
   const std::string reason = exception_of([&] { app_.worker_stop(app_.self); });
-  if (!reason.empty()) common::log(common::LogLevel::kError, "worker_stop of the application failed: " + reason);
+  if (!reason.empty())
+    common::log(common::LogLevel::kError, common::LogEvent::kAppStopFailed,
+                "worker_stop of the application failed: " + reason);
 }
 
 void Application::handle(RequestContext& request) noexcept {
   const std::string reason = exception_of([&] { app_.handle(app_.self, &request); });
   if (!reason.empty()) {
-    common::log(common::LogLevel::kError, "the application's handler failed: " + reason);
+    common::log(common::LogLevel::kError, common::LogEvent::kAppHandlerFailed,
+                "the application's handler failed: " + reason);
   }
   if (request.answered()) return;
   const supervisor_response response = {.size = sizeof response,
@@ -200,7 +203,9 @@ void Application::handle(RequestContext& request) noexcept {
                                         .headers_len = 0,
                                         .body = SUPERVISOR_STR("Internal Server Error\n")};
   request.respond(response);
-  if (reason.empty()) common::log(common::LogLevel::kWarn, "the application returned without an answer: sent a 500");
+  if (reason.empty())
+    common::log(common::LogLevel::kWarn, common::LogEvent::kAppHandlerFailed,
+                "the application returned without an answer: sent a 500");
 }
 
 }  // namespace worker

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 
+#include "common/log.h"
+
 namespace worker {
 
 void GaugeWriter::write(std::uint64_t turns, common::TimePoint now) {
   record_.turns.store(turns, std::memory_order_relaxed);
   record_.connections.store(server_.connections(), std::memory_order_relaxed);
   record_.in_flight.store(server_.in_flight(), std::memory_order_relaxed);
+  note_log(now);
   write_owned();
   server_.publish(now);
   if (now - counted_at_ < quiet_interval_) return;
@@ -20,7 +23,14 @@ void GaugeWriter::write(std::uint64_t turns, common::TimePoint now) {
 
 std::uint32_t GaugeWriter::owned_fds() const {
   constexpr std::uint32_t kRingChannelSignals = 3;
-  return kRingChannelSignals + server_.descriptors() + ring_.unsettled_descriptors();
+  const std::uint32_t log = common::log_descriptor() >= 0 ? 1 : 0;
+  return kRingChannelSignals + log + server_.descriptors() + ring_.unsettled_descriptors();
+}
+
+// The log opens another one when the application has closed it.
+void GaugeWriter::note_log(common::TimePoint now) {
+  const int fd = common::log_descriptor();
+  if (fd >= 0 && !ledger_.is_server(fd)) ledger_.note_server(fd, common::FdRole::kLog, now);
 }
 
 // No handler runs at the end of a turn, so what one opens and closes again is not in this count: the master, which

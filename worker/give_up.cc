@@ -12,7 +12,7 @@
 namespace worker {
 
 void give_up(std::string_view reason, int errnum) {
-  common::log(common::LogLevel::kError,
+  common::log(common::LogLevel::kError, common::LogEvent::kWorkerGaveUp,
               "the worker cannot go on: " + std::string(reason) + ": " + common::errno_text(errnum));
   std::fflush(nullptr);
   _exit(kExitGaveUp);  // not exit(3): what load() registered with atexit(3) is the template's

@@ -26,7 +26,9 @@ common::LogLevel level_of(std::uint32_t level) {
   return common::LogLevel::kInfo;
 }
 
-void log(std::uint32_t level, supervisor_str message) noexcept { common::log(level_of(level), to_view(message)); }
+void log(std::uint32_t level, supervisor_str message) noexcept {
+  common::log(level_of(level), common::LogEvent::kAppLog, to_view(message));
+}
 
 const supervisor_request_info* request_info(const supervisor_request* request) noexcept {
   return request == nullptr ? nullptr : &request->info();

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "common/check.h"
-#include "worker/high_fd.h"
+#include "common/high_fd.h"
 
 namespace worker {
 namespace {
@@ -85,7 +85,7 @@ void HttpServer::open_connection(common::UniqueFd fd, Service service, common::T
   if (verdict == Admission::Verdict::kRefuse && service == Service::kIfThereIsRoom) {
     return admission_.refuse(std::move(fd), now);
   }
-  if (settings_.connections_high == ConnectionFds::kHigh) fd = move_high(std::move(fd));
+  if (settings_.connections_high == ConnectionFds::kHigh) fd = common::move_high(std::move(fd));
   ledger_.note_server(fd.get(), common::FdRole::kConnection, now);
   Connection& connection = table_.add(fd.release(), now);
   arm_receive(connection);

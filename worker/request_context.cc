@@ -52,7 +52,8 @@ const supervisor_request_info& supervisor_request::info() const {
 bool supervisor_request::respond(const supervisor_response& response) {
   if (const char* const fault = fault_of(response)) {
     std::string message = "answer of the application refused: ";
-    common::log(common::LogLevel::kError, message + fault, {{"target", request_->target}});
+    common::log(common::LogLevel::kError, common::LogEvent::kAppHandlerFailed, message + fault,
+                {{"target", request_->target}});
     return false;
   }
   answer_ = Answer::kTaken;

@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "worker/high_fd.h"
+#include "common/high_fd.h"
 
 namespace worker {
 
@@ -19,7 +19,7 @@ ReserveFds::Level ReserveFds::refill(common::TimePoint now) {
   while (fds_.size() < target_) {
     common::UniqueFd fd(eventfd(0, EFD_CLOEXEC));
     if (!fd) return Level::kShort;
-    fds_.push_back(move_high(std::move(fd)));
+    fds_.push_back(common::move_high(std::move(fd)));
     ledger_.note_server(fds_.back().get(), common::FdRole::kReserve, now);
   }
   return Level::kFull;

@@ -10,9 +10,9 @@
 #include <cerrno>
 #include <fstream>
 
+#include "common/high_fd.h"
 #include "common/unique_fd.h"
 #include "worker/give_up.h"
-#include "worker/high_fd.h"
 
 namespace worker {
 namespace {
@@ -99,7 +99,7 @@ Ring::~Ring() {
 
 // Before the ring is registered: from then on enter_ring_fd is an index. The mappings do not depend on the number.
 void Ring::move_ring_fd_high() {
-  ring_.ring_fd = move_high(common::UniqueFd(ring_.ring_fd)).release();
+  ring_.ring_fd = common::move_high(common::UniqueFd(ring_.ring_fd)).release();
   ring_.enter_ring_fd = ring_.ring_fd;
 }
 

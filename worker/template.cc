@@ -35,8 +35,8 @@ pid_t template_pid = 0;  // the handler is inherited by what the template forks
   _exit(0);
 }
 
-// From the master, or from the kernel when the master has died. A service manager sends TERM to every process of a
-// unit that it stops (systemd.kill(5), KillMode=control-group): whether anybody is still to be forked is for the master.
+// From the master, or from the kernel when the master has died. A service manager sends TERM to every process of a unit
+// that it stops (systemd.kill(5), KillMode=control-group); whether anybody is still to be forked, the master knows.
 void on_term(int, siginfo_t* info, void*) {
   if (getpid() == template_pid && getppid() != launch_for_handler->master) leave_orphaned();
   if (info->si_pid == launch_for_handler->master) _exit(0);
@@ -86,18 +86,20 @@ class TemplateProcess {
 void TemplateProcess::run() {
   const std::string name = "template g" + std::to_string(launch_.generation);
   common::process_title_set("supervisor: " + name);
-  common::log_identity(name);
+  common::log_identity({.kind = common::ProcessKind::kTemplate, .slot = {}, .generation = launch_.generation});
   std::vector<int> keep = launch_.inherited_fds;
   keep.push_back(launch_.channel.fd());
   std::ranges::sort(keep);
   common::close_all_except(keep);
+  common::log_open();  // once for all workers, and before the application takes the number
   drop_privileges();
   set_signals(launch_);  // after the change of user, which takes back PR_SET_PDEATHSIG
   load();
   while (true) {
     auto received = launch_.channel.receive(common::Channel::Wait::kYes);
     if (!received) {
-      common::log(common::LogLevel::kError, "the template lost its orders: " + received.error().message);
+      common::log(common::LogLevel::kError, common::LogEvent::kTemplateLost,
+                  "the template lost its orders: " + received.error().message);
       _exit(1);
     }
     auto* order = std::get_if<common::Received>(&*received);
@@ -138,7 +140,7 @@ void TemplateProcess::look_for_select() {
   connection_fds_ = ConnectionFds::kHigh;
   std::string names;
   for (const std::string& user : users) names += (names.empty() ? "" : ", ") + user;
-  common::log(common::LogLevel::kWarn,
+  common::log(common::LogLevel::kWarn, common::LogEvent::kAppUsesSelect,
               "the application uses select, which cannot handle descriptors above 1023: client connections are moved "
               "above, at the cost of three system calls each; poll or epoll instead of select would be free",
               {{"modules", names}});

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/high_fd.h"
 #include "common/inherited_fds.h"
 #include "common/log.h"
 #include "common/process_title.h"
@@ -21,7 +22,6 @@
 #include "worker/crash_recorder.h"
 #include "worker/fd_trace.h"
 #include "worker/gauge_writer.h"
-#include "worker/high_fd.h"
 #include "worker/http_server.h"
 #include "worker/left_open.h"
 #include "worker/pinning.h"
@@ -89,7 +89,7 @@ void WorkerProcess::run() {
 void WorkerProcess::set_up() {
   const std::string name = "worker " + std::to_string(launch_.slot) + " g" + std::to_string(launch_.generation);
   common::process_title_set("supervisor: " + name);
-  common::log_identity(name);
+  common::log_identity({.kind = common::ProcessKind::kWorker, .slot = launch_.slot, .generation = launch_.generation});
 
   auto signals = WorkerSignals::install(launch_.master, launch_.config.workers.stop_timeout);
   if (!signals) fail_start(common::Stage::kSetUp, signals.error());
@@ -130,14 +130,14 @@ void WorkerProcess::set_up() {
                                      .drain_max = launch_.config.workers.stop_timeout},
                   ledger_);
   // Twice for each of the master's looks: one count is always recent.
-  gauges_.emplace(launch_.record, *server_, *ring_, launch_.config.recycle.interval / 2);
+  gauges_.emplace(launch_.record, *server_, *ring_, ledger_, launch_.config.recycle.interval / 2);
   report_ready();
 }
 
 // From here on the application's descriptors can be traced, and the master can ask. Numbers below 1024 are left to the
-// application as far as possible (worker/high_fd.h).
+// application as far as possible (common/high_fd.h).
 void WorkerProcess::share_memory() {
-  launch_.channel = common::Channel(move_high(launch_.channel.release_fd()));
+  launch_.channel = common::Channel(common::move_high(launch_.channel.release_fd()));
   auto memory = common::WorkerMemory::attach(std::move(launch_.memory));
   if (!memory) fail_start(common::Stage::kSetUp, memory.error());
   memory_ = std::move(*memory);
@@ -269,10 +269,11 @@ WorkerProcess::Peer WorkerProcess::read_channel(common::TimePoint now) {
     if (auto* message = received ? std::get_if<common::Received>(&*received) : nullptr) {
       heed(std::move(*message), now);
     } else if (!received && received.error().errnum == EMFILE) {
-      common::log(common::LogLevel::kError, "clients handed over by the master are lost: no descriptor is left");
+      common::log(common::LogLevel::kError, common::LogEvent::kClientsLost,
+                  "clients handed over by the master are lost: no descriptor is left");
     } else {
       if (mode_ == Mode::kDraining) return Peer::kGone;  // that is what it does already
-      common::log(common::LogLevel::kWarn, "finishing what is in flight and leaving",
+      common::log(common::LogLevel::kWarn, common::LogEvent::kWorkerOrphaned, "finishing what is in flight and leaving",
                   {{"reason", received ? std::string("the master is gone") : received.error().message}});
       return Peer::kGone;
     }
@@ -320,7 +321,7 @@ void WorkerProcess::tell_left_open() {
   const LeftOpen left = find_left_open(ledger_);
   launch_.record.left_open_fds.store(left.count, std::memory_order_relaxed);
   if (left.count == 0) return;
-  common::log(common::LogLevel::kWarn, "the application leaves descriptors open",
+  common::log(common::LogLevel::kWarn, common::LogEvent::kFdLeftOpen, "the application leaves descriptors open",
               {{"count", left.count}, {"kinds", left.text}});
 }
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,11 +28,16 @@ void check(bool done, const char* what) {
   if (!done) throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
 }
 
-std::uint64_t cookie_of(int socket) {
-  std::uint64_t cookie = 0;
-  socklen_t size = sizeof cookie;
-  ::getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &size);
-  return cookie;
+struct stat status_of(int fd) {
+  struct stat status{};
+  check(::fstat(fd, &status) == 0, "fstat");
+  return status;
+}
+
+bool is_same(int one, int other) {
+  const struct stat its = status_of(one);
+  const struct stat others = status_of(other);
+  return its.st_dev == others.st_dev && its.st_ino == others.st_ino;
 }
 
 }  // namespace
@@ -135,9 +141,21 @@ bool Activator::wait_words(std::string_view line, std::size_t times, Deadline de
 std::vector<std::string> Activator::stored() {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
-  names.reserve(stored_.size());
-  for (const auto& [name, fd] : stored_) names.push_back(name);
+  for (const auto& [name, fd] : stored_) {
+    if (S_ISSOCK(status_of(fd.get()).st_mode)) names.push_back(name);
+  }
   return names;
+}
+
+common::UniqueFd Activator::stored_copy(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto found = stored_.find(name);
+  return common::UniqueFd(found == stored_.end() ? -1 : ::fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+void Activator::put(const std::string& name, int fd) {
+  const std::lock_guard lock(mutex_);
+  stored_[name] = common::UniqueFd(::fcntl(fd, F_DUPFD, kHighFds));
 }
 
 void Activator::forget_words() {
@@ -180,7 +198,7 @@ void Activator::receive() {
   obey(std::string(text.data(), static_cast<std::size_t>(size)), std::move(fds));
 }
 
-// As systemd does: a socket that is stored already is not stored again, a removal takes all of the name.
+// As systemd does: what is stored already is not stored again, a removal takes all of the name.
 void Activator::obey(const std::string& message, std::vector<common::UniqueFd> fds) {
   const std::lock_guard lock(mutex_);
   std::istringstream lines(message);
@@ -196,8 +214,8 @@ void Activator::obey(const std::string& message, std::vector<common::UniqueFd> f
   if (order == Order::kRemove) stored_.erase(name);
   if (order != Order::kStore) return;
   for (common::UniqueFd& fd : fds) {
-    const bool is_known = std::ranges::any_of(
-        stored_, [&](const auto& entry) { return cookie_of(entry.second.get()) == cookie_of(fd.get()); });
+    const bool is_known =
+        std::ranges::any_of(stored_, [&](const auto& entry) { return is_same(entry.second.get(), fd.get()); });
     if (!is_known) stored_[name] = common::UniqueFd(::fcntl(fd.get(), F_DUPFD, kHighFds));
   }
 }

@@ -1,5 +1,5 @@
-// Activator: a service manager in small, as far as sockets go: it passes listening sockets to the server, keeps those
-// that the server stores, and hears what it says (the protocols of sd_listen_fds(3) and sd_notify(3)).
+// Activator: a service manager in small: it passes listening sockets to the server, keeps the descriptors that the
+// server stores, and hears what it says (the protocols of sd_listen_fds(3) and sd_notify(3)).
 //
 // It keeps its copies whatever becomes of the server, so a test can kill one and start the next with the same sockets.
 #pragma once
@@ -46,8 +46,12 @@ class Activator {
   // When such lines came.
   std::vector<common::TimePoint> times(std::string_view line);
   bool wait_words(std::string_view line, std::size_t times = 1, Deadline deadline = Deadline());
-  // Names of what is stored.
+  // Names of the sockets that are stored.
   std::vector<std::string> stored();
+  // A copy of whatever is stored under the name; none = nothing is.
+  common::UniqueFd stored_copy(const std::string& name);
+  // Puts something into the store, instead of what was there.
+  void put(const std::string& name, int fd);
   void forget_words();
 
  private:

@@ -39,6 +39,8 @@ Status parse_document(const common::Json& document) {
   }
   for (const common::Json& worker : document.at("workers")) status.workers.push_back(parse_worker(worker));
   for (const auto& [reason, count] : document.at("recycled").items()) status.recycled[reason] = count;
+  status.served_requests = document.at("served").at("requests");
+  status.served_connections = document.at("served").at("connections");
   status.crashed = document.at("restarts").at("crashed");
   status.killed = document.at("restarts").at("killed");
   return status;

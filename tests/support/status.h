@@ -47,6 +47,8 @@ struct Status {
   std::vector<ListenerStatus> listeners;
   std::vector<WorkerStatus> workers;
   std::map<std::string, std::uint64_t> recycled;  // by reason
+  std::uint64_t served_requests = 0;  // since the service was first started
+  std::uint64_t served_connections = 0;
   std::uint64_t crashed = 0;
   std::uint64_t killed = 0;
 

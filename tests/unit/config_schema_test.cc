@@ -245,7 +245,8 @@ TEST(ConfigSchema, SaysWhatComesInALaterVersion) {
   EXPECT_THAT(mistake_of("listen.steering=load"),
               HasSubstr("not available in this version; must be one of auto, health, hash"));
   EXPECT_EQ(mistake_of("listen.steering=health"), "");
-  EXPECT_THAT(mistake_of("log.format=journal"), HasSubstr("not available in this version; must be one of text, json"));
+  EXPECT_EQ(mistake_of("log.format=journal"), "");
+  EXPECT_THAT(mistake_of("log.format=syslog"), HasSubstr("must be one of text, json, journal"));
 }
 
 }  // namespace

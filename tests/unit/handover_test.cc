@@ -41,6 +41,8 @@ Handover full() {
               .control_clients = {91, 93},
               .inherited = {0, 1, 2, 33},
               .stored = {{"listen,0,127.0.0.1=8000,,", 77}},
+              .counter_page = 95,
+              .served = {.requests = 97, .connections = 99},
               .reload_error = "load(): no\nreason",
               .recycles = Json::parse(R"([{"slot": 35}])"),
               .crashes = Json::parse(R"([{"slot": 37}])")};
@@ -56,12 +58,14 @@ Handover full() {
                  .record = 53,
                  .channel = 55,
                  .memory = 57,
-                 .owns_slot = true},
+                 .owns_slot = true,
+                 .counted = {.requests = 201, .connections = 203}},
                 {.serving = {.id = 59, .slot = 3, .pid = 61, .asked_at = at(63), .ready_at = at(65)},
                  .record = 67,
                  .channel = -1,
                  .memory = 69,
-                 .owns_slot = false}};
+                 .owns_slot = false,
+                 .counted = {.requests = 205, .connections = 207}}};
   it.its_template = HandedTemplate{.pid = 71, .channel = 73};
   it.listeners = {{.asked = "127.0.0.1:0", .address = "127.0.0.1:8080", .sockets = {75, 77}, .path = std::nullopt},
                   {.asked = "unix:/run/http.sock",
@@ -100,6 +104,7 @@ void expect_same(const HandedWorker& one, const HandedWorker& other) {
   EXPECT_EQ(one.channel, other.channel);
   EXPECT_EQ(one.memory, other.memory);
   EXPECT_EQ(one.owns_slot, other.owns_slot);
+  EXPECT_EQ(one.counted, other.counted);
 }
 
 void expect_same(const HandedListener& one, const HandedListener& other) {
@@ -135,6 +140,8 @@ void expect_same(const Handover& one, const Handover& other) {
   EXPECT_EQ(one.control_clients, other.control_clients);
   EXPECT_EQ(one.inherited, other.inherited);
   EXPECT_EQ(one.stored, other.stored);
+  EXPECT_EQ(one.counter_page, other.counter_page);
+  EXPECT_EQ(one.served, other.served);
   EXPECT_EQ(one.reload_error, other.reload_error);
   EXPECT_EQ(one.recycles, other.recycles);
   EXPECT_EQ(one.crashes, other.crashes);
@@ -179,7 +186,7 @@ TEST(Handover, CrossesInASealedFile) {
 }
 
 TEST(Handover, NamesEveryDescriptorThatHasToSurviveInOrder) {
-  EXPECT_THAT(full().descriptors(), ElementsAre(21, 23, 55, 57, 69, 73, 75, 77, 79, 91, 93));
+  EXPECT_THAT(full().descriptors(), ElementsAre(21, 23, 55, 57, 69, 73, 75, 77, 79, 91, 93, 95));
 }
 
 // Whatever is written under a name of a descriptor is one of them: a new one cannot be forgotten.
@@ -190,7 +197,8 @@ TEST(Handover, NamesEveryDescriptorThatIsWritten) {
     if (value.is_number_integer() && value.get<int>() >= 0) written.insert(value.get<int>());
     for (const Json& each : value.is_array() ? value : Json::array()) written.insert(each.get<int>());
   };
-  const std::set<std::string> names = {"channel", "memory", "sockets", "scoreboard", "control", "control_clients"};
+  const std::set<std::string> names = {"channel", "memory",          "sockets",     "scoreboard",
+                                       "control", "control_clients", "counter_page"};
   const auto walk = [&](const Json& object, const auto& again) -> void {
     for (const auto& [name, value] : object.items()) {
       if (names.contains(name)) {

@@ -1,5 +1,5 @@
 // HighFd: which numbers the server's own descriptors get.
-#include "worker/high_fd.h"
+#include "common/high_fd.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,8 +12,8 @@
 
 namespace {
 
-using worker::kHighFdMin;
-using worker::move_high;
+using common::kHighFdMin;
+using common::move_high;
 
 // A soft limit of open files while it lives.
 class Limit {

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/high_fd.h"
 #include "http_server_stage.h"
-#include "worker/high_fd.h"
 
 namespace {
 
@@ -17,7 +17,7 @@ TEST_F(Serving, NotesItsDescriptorsAndForgetsThem) {
   EXPECT_EQ(noted(FdRole::kListener).size(), 1U);
   EXPECT_EQ(noted(FdRole::kReserve).size(), worker::ReserveFds::kWanted);
   for (const FdRole role : {FdRole::kListener, FdRole::kReserve}) {
-    EXPECT_GE(noted(role).front(), worker::kHighFdMin) << "the low numbers are the application's";
+    EXPECT_GE(noted(role).front(), common::kHighFdMin) << "the low numbers are the application's";
   }
   common::UniqueFd one = client();
   ask(one);
@@ -45,7 +45,7 @@ TEST_F(Serving, PutsConnectionsHighWhereAnApplicationNeedsTheLowNumbers) {
   ask(one);
   EXPECT_EQ(status(one), 200);
   ASSERT_EQ(noted(FdRole::kConnection).size(), 1U);
-  EXPECT_GE(noted(FdRole::kConnection)[0], worker::kHighFdMin);
+  EXPECT_GE(noted(FdRole::kConnection)[0], common::kHighFdMin);
 }
 
 TEST_F(Serving, ServesTheLastPlaceAndRefusesTheNext) {

@@ -9,6 +9,7 @@
 namespace {
 
 using common::Json;
+using master::leak_lines;
 using master::leak_text;
 using master::RecycleBeginning;
 using master::RecycleHistory;
@@ -146,6 +147,17 @@ TEST(LeakText, FitsIntoALogLine) {
   report = {{"groups", {group(std::string(100'000, 'x')), group("second")}}};
   EXPECT_THAT(leak_text(report), EndsWith("x...; second"));
   EXPECT_THAT(leak_text(report), Not(HasSubstr("more groups")));
+}
+
+TEST(LeakLines, AreTheApplicationsGroupsUpToTheLimitAndThenTheirNumber) {
+  EXPECT_TRUE(leak_lines(Json()).empty());
+  Json report = report_of(master::kLeakLinesMax);
+  report["groups"].insert(report["groups"].begin(), group("of the server", "server"));
+  EXPECT_EQ(leak_lines(report).size(), master::kLeakLinesMax);
+  EXPECT_EQ(leak_lines(report).back(), "group 99");
+  report["groups"].push_back(group("one too many"));
+  EXPECT_EQ(leak_lines(report).size(), master::kLeakLinesMax + 1);
+  EXPECT_EQ(leak_lines(report).back(), "and 1 more groups");
 }
 
 TEST(LeakText, DoesNotCutACharacterInTwo) {

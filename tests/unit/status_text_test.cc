@@ -10,6 +10,7 @@ using common::Json;
 using master::render_age;
 using master::render_bytes;
 using master::render_status;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -84,6 +85,51 @@ TEST(StatusText, ShowsFourRecyclesAndCountsTheRest) {
   EXPECT_THAT(text, Not(HasSubstr("pid 5")));
 }
 
+Json crash(int pid) {
+  return {{"at", "2026-11-21T07:30:00Z"},    {"slot", 1}, {"pid", pid}, {"generation", 2}, {"end", "killed by SIGSEGV"},
+          {"request", "GET /crash?how=segv"}};
+}
+
+TEST(StatusText, ShowsTheLastCrashesALineEach) {
+  Json unknown = crash(78);
+  unknown["request"] = nullptr;
+  EXPECT_THAT(render_status(Json{{"crashes", Json::array({crash(77), unknown})}}),
+              EndsWith("\nlast crashes:\n"
+                       "  2026-11-21T07:30:00Z  slot 1, pid 77, generation 2: killed by SIGSEGV, in hand: GET "
+                       "/crash?how=segv\n"
+                       "  2026-11-21T07:30:00Z  slot 1, pid 78, generation 2: killed by SIGSEGV\n"));
+  Json crashes = Json::array();
+  for (int pid = 1; pid <= 5; ++pid) crashes.push_back(crash(pid));
+  EXPECT_THAT(render_status(Json{{"crashes", crashes}}), EndsWith("  and 1 more\n"));
+  EXPECT_THAT(render_status(Json{{"crashes", Json::array()}}), Not(HasSubstr("crashes")));
+}
+
+TEST(StatusText, ShowsUpgradesIfThereIsSomethingToSay) {
+  const auto shown = [](const Json& upgrade) { return render_status(Json{{"upgrade", upgrade}}); };
+  EXPECT_THAT(shown({{"state", "ok"}, {"last_error", nullptr}, {"count", 0}}), Not(HasSubstr("upgrade")));
+  EXPECT_THAT(shown({{"state", "running"}, {"last_error", nullptr}, {"count", 2}}),
+              HasSubstr("\nupgraded: 2 times\nupgrade: under way\n"));
+  EXPECT_THAT(shown({{"state", "failed"}, {"last_error", "no such file"}, {"count", 0}}),
+              HasSubstr("\nlast upgrade failed: no such file\n"));
+}
+
+TEST(StatusText, ShowsWhoseTheSocketsAreAndWhatIsStored) {
+  const Json listener = {{"address", ":80"}, {"sockets", 4}, {"activated", 1}, {"steering", "hash"}};
+  EXPECT_THAT(render_status(Json{{"listeners", Json::array({listener})}}),
+              HasSubstr("\nlistening on :80, sockets 4 (1 activated), steering hash\n"));
+  const auto shown = [](int sockets, bool counters) {
+    return render_status(Json{{"stored", {{"sockets", sockets}, {"counters", counters}}}});
+  };
+  EXPECT_THAT(shown(4, true), HasSubstr("\nstored by the service manager: sockets 4, counters yes\n"));
+  EXPECT_THAT(shown(0, true), HasSubstr("sockets 0, counters yes"));
+  EXPECT_THAT(shown(0, false), Not(HasSubstr("stored")));
+}
+
+TEST(StatusText, ShowsTheTotals) {
+  EXPECT_THAT(render_status(Json{{"served", {{"connections", 34}, {"requests", 1203}}}}),
+              HasSubstr("\nserved: connections 34, requests 1203\n"));
+}
+
 TEST(StatusText, ShowsWhyTheLastReloadFailed) {
   EXPECT_THAT(render_status(Json{{"reload", {{"last_error", "load: no\x1b[2J"}}}}),
               HasSubstr("last reload failed: load: no?[2J\n"));
@@ -93,6 +139,8 @@ TEST(StatusText, SurvivesAnyJson) {
   for (const char* text :
        {"{}", "[]", "null", "5", R"({"master":5,"listeners":{"a":1},"workers":[1,null,{"fds":[]}]})",
         R"({"recycled":[1],"restarts":{"crashed":"x"},"reload":{"last_error":5}})",
+        R"({"crashes":[1,null,{"request":5}],"upgrade":[1],"stored":{"sockets":"x"},"served":{"requests":null}})",
+        R"({"crashes":{"a":1},"upgrade":{"count":"x"},"stored":5,"served":[1]})",
         R"({"recycles":[1,null,{"groups":[1]},{"groups":{"a":1}}],"master":{"budget":{"reserve":"x"}}})"}) {
     EXPECT_THAT(render_status(Json::parse(text)), StartsWith("master pid -")) << text;
   }
