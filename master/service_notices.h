@@ -4,9 +4,9 @@
 //                           |  ^
 //              RELOADING=1  v  |  READY=1, whether it was done or refused
 //                         reloading                          stopping --> stopped
-// While it starts, reloads or stops the manager is asked for more time every kExtensionInterval, because load() and requests in
-// flight have limits of our own. WATCHDOG=1 is sent at half of the manager's patience, and withheld when nobody can
-// serve: a master whose loop turns proves nothing.
+// While it starts, reloads or stops the manager is asked for more time every kExtensionInterval, because load() and
+// requests in flight have limits of our own. WATCHDOG=1 is sent at half of the manager's patience, and withheld when
+// nobody can serve: a master whose loop turns proves nothing.
 #pragma once
 
 #include <cstddef>

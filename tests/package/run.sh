@@ -10,6 +10,12 @@ trap 'rm -rf "$scratch"' EXIT
 prefix="$scratch/prefix"
 
 "$cmake" --install "$build" --prefix "$prefix"
+for unit in supervisor supervisor@; do
+  if ! grep -q "^ExecStart=$prefix/bin/supervisor --config " "$prefix/lib/systemd/system/$unit.service"; then
+    echo "$unit.service does not name the program where it was installed" >&2
+    exit 1
+  fi
+done
 "$cmake" -S "$outside" -B "$scratch/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
 "$cmake" --build "$scratch/build"
 
