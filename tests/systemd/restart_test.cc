@@ -1,0 +1,109 @@
+// Restarts and reloads under load: who holds the sockets meanwhile decides whether anybody notices.
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "booted_test.h"
+#include "crowd.h"
+#include "service.h"
+#include "support/http_client.h"
+
+namespace systemd {
+namespace {
+
+using support::fetch;
+using support::HttpClient;
+using support::ReadOutcome;
+
+constexpr const char* kAddress = "127.0.0.1:8000";
+constexpr const char* kOwnAddress = "workers.count = 2\nlisten.bind = [\"127.0.0.1:8000\"]\n";
+// The many restarts of a test are no crash loop.
+constexpr const char* kManyStarts = "[Unit]\nStartLimitIntervalSec=0\n";
+
+class RestartTest : public BootedTest {
+ protected:
+  // `change` so many times, each time with answers to every kind of client before the next. Whether all succeeded.
+  template <typename Change>
+  static CrowdReport under_load(int count, Change change) {
+    Crowd crowd(kAddress);
+    EXPECT_TRUE(crowd.wait_for_answers(20)) << crowd.report();
+    for (int i = 0; i < count; ++i) {
+      const Outcome outcome = change();
+      EXPECT_TRUE(outcome.ok()) << "number " << i << ": " << outcome;
+      EXPECT_TRUE(crowd.wait_for_answers(5)) << "after number " << i << ": " << crowd.report();
+    }
+    return crowd.stop();
+  }
+};
+
+TEST_F(RestartTest, LosesNoRequestWithASocketUnit) {
+  const Service service(container(), "shop", "torture", "");
+  service.add_drop_in(kManyStarts);
+  service.listen({kAddress, kAddress});
+  ASSERT_TRUE(service.start_socket().ok());
+  const CrowdReport restarts = under_load(30, [&] { return service.restart(); });
+  EXPECT_EQ(restarts.failed(), 0U) << restarts;
+  const CrowdReport reloads = under_load(30, [&] { return service.reload(); });
+  EXPECT_EQ(reloads.failed(), 0U) << reloads;
+}
+
+TEST_F(RestartTest, LosesNoRequestWithTheDescriptorStore) {
+  const Service service(container(), "shop", "torture", kOwnAddress);
+  service.add_drop_in(kManyStarts);
+  ASSERT_TRUE(service.start().ok());
+  const CrowdReport restarts = under_load(30, [&] { return service.restart(); });
+  EXPECT_EQ(restarts.failed(), 0U) << restarts;
+  const CrowdReport reloads = under_load(30, [&] { return service.reload(); });
+  EXPECT_EQ(reloads.failed(), 0U) << reloads;
+  EXPECT_EQ(service.status().generation, 31);
+}
+
+// What the store is for: without it clients are refused between two masters.
+TEST_F(RestartTest, RefusesClientsMeanwhileWhereNobodyKeepsTheSockets) {
+  const Service service(container(), "shop", "torture", kOwnAddress);
+  service.add_drop_in("[Unit]\nStartLimitIntervalSec=0\n[Service]\nFileDescriptorStoreMax=0\n");
+  ASSERT_TRUE(service.start().ok());
+  const CrowdReport restarts = under_load(3, [&] { return service.restart(); });
+  EXPECT_GT(restarts.all().refused, 0U) << restarts;
+  EXPECT_EQ(restarts.all().timed_out + restarts.all().wrong, 0U) << restarts;
+}
+
+TEST_F(RestartTest, FinishesRequestsInFlightAndRefusesNobodyWhenTheMasterIsKilled) {
+  const Service service(container(), "shop", "torture", kOwnAddress);
+  service.add_drop_in(kManyStarts);
+  ASSERT_TRUE(service.start().ok());
+  Crowd crowd(kAddress);
+  EXPECT_TRUE(crowd.wait_for_answers(20));
+  for (int kills = 1; kills <= times(3, 20); ++kills) {
+    auto in_flight = HttpClient::connect(kAddress);
+    ASSERT_TRUE(in_flight);
+    ASSERT_TRUE(in_flight->send(support::get_request("/sleep?ms=700")));
+    ASSERT_TRUE(support::wait_until([&] {
+      std::uint64_t busy = 0;
+      for (const support::WorkerStatus& worker : service.status().workers) busy += worker.in_flight;
+      return busy > 0;
+    }));
+    ASSERT_EQ(::kill(service.master(), SIGKILL), 0);
+    EXPECT_EQ(in_flight->read().response.body, "slept 700 ms\n");
+    in_flight->half_close();
+    EXPECT_TRUE(
+        support::wait_until([&] { return service.restarts() == kills; }, support::Deadline(std::chrono::seconds(30))));
+    EXPECT_TRUE(crowd.wait_for_answers(20)) << "kill number " << kills << ": " << crowd.report();
+  }
+  const CrowdReport report = crowd.stop();
+  EXPECT_EQ(report.failed(), 0U) << report;
+}
+
+TEST_F(RestartTest, GivesUpStoredSocketsOfAddressesThatAreNoLongerWanted) {
+  const Service service(container(), "shop", "torture", kOwnAddress);
+  ASSERT_TRUE(service.start().ok());
+  const std::string stored = service.show("NFileDescriptorStore");
+  service.configure("torture", "workers.count = 2\nlisten.bind = [\"127.0.0.1:8001\"]\n");
+  ASSERT_TRUE(service.restart().ok());
+  EXPECT_EQ(fetch("127.0.0.1:8001", "/hello").status, 200);
+  EXPECT_TRUE(support::wait_until([&] { return !HttpClient::connect(kAddress); })) << "the old address still answers";
+  EXPECT_TRUE(container().wait_show(service.unit(), "NFileDescriptorStore", stored));
+}
+
+}  // namespace
+}  // namespace systemd
