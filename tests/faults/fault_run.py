@@ -157,6 +157,8 @@ def stop_by_order(server, verdict):
     server.wait_until(server.stop, RUN_SECONDS_MAX)
     if server.wait_exit(RUN_SECONDS_MAX) is None:
         verdict.problems.append("does not stop")
+    elif server.exit_code() in GIVES_UP:  # templates that failed one after the other, the last before the order came
+        judge_exit(server, verdict, GIVES_UP)
     elif server.exit_code() != 0:
         verdict.problems.append(f"stopped with {server.exit_code()}")
 
