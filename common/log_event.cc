@@ -36,6 +36,7 @@ std::string_view name_of(LogEvent event) {
     case LogEvent::kWorkerGaveUp: return "worker_gave_up";
     case LogEvent::kWorkerDeaf: return "worker_deaf";
     case LogEvent::kWorkerOrphaned: return "worker_orphaned";
+    case LogEvent::kPinRefused: return "pin_refused";
     case LogEvent::kDrainTimedOut: return "drain_timed_out";
     case LogEvent::kWorkerUnkillable: return "worker_unkillable";
     case LogEvent::kRecycleLimitReached: return "recycle_limit_reached";

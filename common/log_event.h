@@ -45,6 +45,7 @@ enum class LogEvent : std::uint8_t {
   kWorkerGaveUp,  // it cannot go on, and says why
   kWorkerDeaf,  // its channel does not work
   kWorkerOrphaned,  // the master is gone
+  kPinRefused,  // workers.pin
   kDrainTimedOut,
   kWorkerUnkillable,
   // Planned replacements

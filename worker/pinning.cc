@@ -3,6 +3,10 @@
 
 #include <sched.h>
 
+#include <cerrno>
+
+#include "common/log.h"
+
 namespace worker {
 
 void pin_to_cpu(std::uint32_t slot) {
@@ -14,8 +18,11 @@ void pin_to_cpu(std::uint32_t slot) {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-    return;
+    if (sched_setaffinity(0, sizeof one, &one) == 0) return;
+    return common::log(common::LogLevel::kWarn, common::LogEvent::kPinRefused,
+                       "workers.pin: the system does not let this worker choose its CPU; a unit with "
+                       "SystemCallFilter=~@resources needs SystemCallFilter=sched_setaffinity after it",
+                       {{"cpu", cpu}, {"reason", common::errno_text(errno)}});
   }
 }
 

@@ -55,6 +55,19 @@ TEST_F(ActivationTest, SharesOneSocketAmongAllWorkers) {
   EXPECT_EQ(who_answers("127.0.0.1:8100", 200).size(), 2U);
 }
 
+// systemd binds as root: whoever is root may join.
+TEST_F(ActivationTest, AddsASocketForEachOtherWorkerWhereTheUserMay) {
+  const Service service(container(), "shop", "torture", "workers.count = 3\n");
+  service.add_drop_in("[Service]\nUser=\nGroup=\n");
+  service.listen({"127.0.0.1:8100"});
+  ASSERT_TRUE(service.start_socket().ok());
+  EXPECT_EQ(fetch("127.0.0.1:8100", "/hello").status, 200);
+  const support::Status status = service.status();
+  ASSERT_EQ(status.listeners.size(), 1U);
+  EXPECT_EQ(status.listeners[0].sockets, 3);
+  EXPECT_EQ(who_answers("127.0.0.1:8100", 100).size(), 3U);
+}
+
 TEST_F(ActivationTest, ServesAUnixSocketAndLeavesItsFileToSystemd) {
   const Service service(container(), "shop", "torture", "workers.count = 2\n");
   service.listen({"/run/shop.sock"}, "ReusePort=no\n");

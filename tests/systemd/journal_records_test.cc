@@ -15,9 +15,6 @@ namespace {
 using support::fetch;
 using support::wait_until;
 
-constexpr const char* kAddress = "127.0.0.1:8000";
-constexpr const char* kTwoWorkers = "workers.count = 2\nlisten.bind = [\"127.0.0.1:8000\"]\n";
-
 class JournalRecordsTest : public BootedTest {
  protected:
   // The first record of an event; an empty one if there is none in time.

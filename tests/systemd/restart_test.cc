@@ -15,8 +15,6 @@ using support::fetch;
 using support::HttpClient;
 using support::ReadOutcome;
 
-constexpr const char* kAddress = "127.0.0.1:8000";
-constexpr const char* kOwnAddress = "workers.count = 2\nlisten.bind = [\"127.0.0.1:8000\"]\n";
 // The many restarts of a test are no crash loop.
 constexpr const char* kManyStarts = "[Unit]\nStartLimitIntervalSec=0\n";
 
@@ -48,7 +46,7 @@ TEST_F(RestartTest, LosesNoRequestWithASocketUnit) {
 }
 
 TEST_F(RestartTest, LosesNoRequestWithTheDescriptorStore) {
-  const Service service(container(), "shop", "torture", kOwnAddress);
+  const Service service(container(), "shop", "torture", kTwoWorkers);
   service.add_drop_in(kManyStarts);
   ASSERT_TRUE(service.start().ok());
   const CrowdReport restarts = under_load(30, [&] { return service.restart(); });
@@ -60,7 +58,7 @@ TEST_F(RestartTest, LosesNoRequestWithTheDescriptorStore) {
 
 // What the store is for: without it clients are refused between two masters.
 TEST_F(RestartTest, RefusesClientsMeanwhileWhereNobodyKeepsTheSockets) {
-  const Service service(container(), "shop", "torture", kOwnAddress);
+  const Service service(container(), "shop", "torture", kTwoWorkers);
   service.add_drop_in("[Unit]\nStartLimitIntervalSec=0\n[Service]\nFileDescriptorStoreMax=0\n");
   ASSERT_TRUE(service.start().ok());
   const CrowdReport restarts = under_load(3, [&] { return service.restart(); });
@@ -69,7 +67,7 @@ TEST_F(RestartTest, RefusesClientsMeanwhileWhereNobodyKeepsTheSockets) {
 }
 
 TEST_F(RestartTest, FinishesRequestsInFlightAndRefusesNobodyWhenTheMasterIsKilled) {
-  const Service service(container(), "shop", "torture", kOwnAddress);
+  const Service service(container(), "shop", "torture", kTwoWorkers);
   service.add_drop_in(kManyStarts);
   ASSERT_TRUE(service.start().ok());
   Crowd crowd(kAddress);
@@ -95,7 +93,7 @@ TEST_F(RestartTest, FinishesRequestsInFlightAndRefusesNobodyWhenTheMasterIsKille
 }
 
 TEST_F(RestartTest, GivesUpStoredSocketsOfAddressesThatAreNoLongerWanted) {
-  const Service service(container(), "shop", "torture", kOwnAddress);
+  const Service service(container(), "shop", "torture", kTwoWorkers);
   ASSERT_TRUE(service.start().ok());
   const std::string stored = service.show("NFileDescriptorStore");
   service.configure("torture", "workers.count = 2\nlisten.bind = [\"127.0.0.1:8001\"]\n");

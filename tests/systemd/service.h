@@ -11,6 +11,10 @@
 
 namespace systemd {
 
+// What most services here are: two workers on one address of their own.
+inline constexpr const char* kAddress = "127.0.0.1:8000";
+inline constexpr const char* kTwoWorkers = "workers.count = 2\nlisten.bind = [\"127.0.0.1:8000\"]\n";
+
 class Service {
  public:
   // Writes /etc/supervisor/<instance>.toml: `application` of the build, and these lines.

@@ -16,9 +16,6 @@ using support::fetch;
 using support::HttpClient;
 using support::wait_until;
 
-constexpr const char* kAddress = "127.0.0.1:8000";
-constexpr const char* kTwoWorkers = "workers.count = 2\nlisten.bind = [\"127.0.0.1:8000\"]\n";
-
 class TroubleTest : public BootedTest {
  protected:
   // Requests that keep every worker from its loop for an hour.

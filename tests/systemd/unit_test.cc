@@ -15,9 +15,6 @@ namespace {
 
 using support::fetch;
 
-constexpr const char* kAddress = "127.0.0.1:8000";
-constexpr const char* kTwoWorkers = "workers.count = 2\nlisten.bind = [\"127.0.0.1:8000\"]\n";
-
 std::string source(const std::string& name) {
   std::ostringstream text;
   text << std::ifstream(std::string(SUPERVISOR_SYSTEMD_TESTS) + "/../../systemd/" + name).rdbuf();
@@ -117,6 +114,15 @@ TEST_F(UnitTest, LeaveEverythingOfOursWorkingInTheSandbox) {
   EXPECT_TRUE(service.wait_journal("crash.cc:")) << "no stack with lines";
   const support::Status after = service.status();
   for (const support::WorkerStatus& worker : after.workers) EXPECT_GT(worker.rss_bytes, 0U);
+}
+
+TEST_F(UnitTest, SayWhichLineIsMissingWhereWorkersMayNotBePinned) {
+  const Service service(container(), "shop", "torture", std::string(kTwoWorkers) + "workers.pin = true\n");
+  ASSERT_TRUE(service.start().ok());
+  EXPECT_TRUE(service.wait_journal("needs SystemCallFilter=sched_setaffinity"));
+  service.add_drop_in("[Service]\nSystemCallFilter=sched_setaffinity\n");
+  ASSERT_TRUE(service.restart().ok());
+  EXPECT_EQ(service.journal({"SUPERVISOR_EVENT=pin_refused"}).size(), 2U) << "refused all the same";
 }
 
 TEST_F(UnitTest, ServeWithADynamicUserWhoFindsTheSocketsAfterARestart) {
