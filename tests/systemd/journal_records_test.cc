@@ -30,8 +30,7 @@ class JournalRecordsTest : public BootedTest {
 };
 
 TEST_F(JournalRecordsTest, HaveTheFieldsOfWhatTheyTell) {
-  const Service service(container(), "shop", "torture",
-                        std::string(kTwoWorkers) + "recycle.interval = \"50ms\"\nrecycle.age_min = \"0s\"\n");
+  const Service service(container(), "shop", "torture", std::string(kTwoWorkers) + kQuickRecycling);
   ASSERT_TRUE(service.start().ok());
   const JournalRecord ready = first(service, "worker_ready");
   EXPECT_EQ(ready.field("_TRANSPORT"), "journal");

@@ -13,7 +13,6 @@ namespace {
 
 using support::fetch;
 using support::HttpClient;
-using support::ReadOutcome;
 
 // The many restarts of a test are no crash loop.
 constexpr const char* kManyStarts = "[Unit]\nStartLimitIntervalSec=0\n";

@@ -14,6 +14,7 @@ namespace systemd {
 // What most services here are: two workers on one address of their own.
 inline constexpr const char* kAddress = "127.0.0.1:8000";
 inline constexpr const char* kTwoWorkers = "workers.count = 2\nlisten.bind = [\"127.0.0.1:8000\"]\n";
+inline constexpr const char* kQuickRecycling = "recycle.interval = \"50ms\"\nrecycle.age_min = \"0s\"\n";
 
 class Service {
  public:

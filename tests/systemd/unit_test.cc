@@ -73,7 +73,7 @@ TEST_F(UnitTest, AreExposedNoMoreThanTheirReadmeSays) {
 }
 
 TEST_F(UnitTest, StartShowTheirStateAndStop) {
-  const Service service(container(), "shop", "torture", kTwoWorkers);
+  const Service service(container(), "shop", "torture", std::string(kTwoWorkers) + kQuickRecycling);
   const Outcome started = service.start();
   ASSERT_TRUE(started.ok()) << started;
   EXPECT_EQ(service.status().ready_by_slot().size(), 2U) << "started before every worker was ready";

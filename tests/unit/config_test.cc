@@ -261,6 +261,7 @@ TEST(ConfigLoad, PassesTheApplicationsTableVerbatim) {
                              "[app]\nname = \"shop \\\"x\\\"\"\nratio = 0.5\n[app.redis]\nurl = \"redis://a\"\n"
                              "ports = [1, 2]\n");
   std::vector<std::pair<std::string, std::string>> app;
+  app.reserve(result.config.app.size());
   for (const auto& [key, value] : result.config.app) app.emplace_back(key, value);
   EXPECT_THAT(app, ElementsAre(std::pair("\"a.b\"", "1"), std::pair("name", "shop \"x\""), std::pair("ratio", "0.5"),
                                std::pair("redis.ports", "[ 1, 2 ]"), std::pair("redis.url", "redis://b")));

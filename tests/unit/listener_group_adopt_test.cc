@@ -34,12 +34,13 @@ std::vector<common::UniqueFd> bind_there(common::Address& address, std::size_t c
 std::vector<master::InheritedSocket> activated(std::size_t count, Network network) {
   common::Address address = common::Address::parse("0.0.0.0:0").value();
   std::vector<common::UniqueFd> sockets;
-  std::jthread([&] {  // a thread can be in another network than its process (unshare(2))
+  std::jthread thread([&] {  // a thread can be in another network than its process (unshare(2))
     if (network == Network::kAnother && unshare(CLONE_NEWNET) != 0) return;
     sockets = bind_there(address, count);
-  })
-      .join();
+  });
+  thread.join();
   std::vector<master::InheritedSocket> inherited;
+  inherited.reserve(sockets.size());
   for (common::UniqueFd& fd : sockets) {
     inherited.push_back({.fd = std::move(fd), .name = "shop.socket", .address = address});
   }
