@@ -6,6 +6,7 @@
 # ${SUPERVISOR_TEST_CACHE:-/var/cache/supervisor-tests} and never written to again: containers lay a layer over it.
 # When it cannot be had, the exit code is 1 and the last line of standard error says why.
 set -euo pipefail
+umask 022  # what root makes here is read by users of the container
 
 cache="${SUPERVISOR_TEST_CACHE:-/var/cache/supervisor-tests}"
 program="${1:?usage: make_root.sh PROGRAM}"
@@ -27,11 +28,12 @@ check_machine() {  # whether containers can run here at all: cheap questions, as
 }
 
 # The packages that own the libraries of the program. dpkg knows a file as it was packed: under /lib or under /usr/lib.
+# Of a file that was diverted, as the loader's is in Debian 13, it says more than whose it is.
 libraries() {
   local files
   files="$(ldd "$program" | grep -o '/[^ ]*')"
   { sed 's|^/usr||' <<<"$files"; sed 's|^/usr||; s|^|/usr|' <<<"$files"; } |
-    xargs dpkg-query -S 2>/dev/null | sed 's/:.*//' | sort -u
+    xargs dpkg-query -S 2>/dev/null | sed '/^diversion by /d; s/:.*//' | sort -u
 }
 
 # "MIRROR SUITE" of the first package source of this machine that has the release it runs.
@@ -75,7 +77,9 @@ build() {
     "$mirror/dists/$suite/InRelease" || refuse "the package source of this machine does not answer: $mirror"
   rm -rf "$half" "$root"
   echo "Root file system for tests/systemd: debootstrap $suite into $root" >&2
-  if ! timeout --kill-after=10 900 debootstrap --variant=minbase --include="$(paste -sd, <<<"$packages")" \
+  # It mounts /proc and /sys below its target: in a namespace of its own nothing stays mounted here, however it ends.
+  if ! unshare --mount timeout --kill-after=10 900 debootstrap --variant=minbase \
+    --include="$(paste -sd, <<<"$packages")" \
     "$suite" "$half" "$mirror" >"$cache/debootstrap.log" 2>&1 </dev/null; then
     rm -rf "$half"
     refuse "debootstrap failed: $(grep -E '^[EW]:' "$cache/debootstrap.log" | tail -n 1) ($cache/debootstrap.log)"
