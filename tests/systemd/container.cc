@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -23,7 +25,8 @@ using support::Deadline;
 
 constexpr common::Duration kBootTime = std::chrono::seconds(60);
 constexpr common::Duration kMakeTime = std::chrono::minutes(25);
-constexpr const char* kEnded = "boot_container: the container has ended";
+constexpr std::array<const char*, 2> kEnds = {"boot_container: the container has ended",
+                                              "keep_container: the container has not begun"};
 
 std::string script(std::string_view name) { return std::string(SUPERVISOR_SYSTEMD_TESTS) + "/" + std::string(name); }
 
@@ -100,7 +103,9 @@ common::Result<void> Container::start(const std::string& root, const std::vector
 
 common::Result<void> Container::wait_booted() {
   const Deadline deadline(kBootTime);
-  const auto has_ended = [this] { return console().find(kEnded) != std::string::npos; };
+  const auto has_ended = [this] {
+    return std::ranges::any_of(kEnds, [&](const char* end) { return console().find(end) != std::string::npos; });
+  };
   support::wait_until([&] { return find_leader() || has_ended(); }, deadline);
   if (leader_ == 0) return common::fail("systemd-nspawn did not start a container");
   std::string state;

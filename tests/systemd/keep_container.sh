@@ -10,10 +10,16 @@
 set -uo pipefail
 
 work="$1"
+give_up() {  # nothing is running yet
+  rmdir "$work"
+  echo "keep_container: the container has not begun"
+  exit 1
+}
+
 # The one hierarchy, whatever this machine has mounted: the container's systemd is to be the same everywhere.
-mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit 1
+mount -t cgroup2 cgroup2 /sys/fs/cgroup || give_up
 cgroup="/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/${work##*/}"
-mkdir "$cgroup" || exit 1
+mkdir "$cgroup" || give_up
 
 remove() {
   find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
