@@ -128,6 +128,10 @@ fi
 say "summary"
 printf '%s\n' "${failed[@]}" "${summary[@]}"
 if [ -n "$not_run" ]; then echo "systemd: NOT RUN: $not_run"; fi
+if [ ${#summary[@]} -eq 0 ]; then
+  echo "nothing was tested"
+  exit 1
+fi
 if [ $failures -gt 0 ]; then
   echo "FAILED: $failures of ${#summary[@]} steps, after $SECONDS s"
   exit 1
