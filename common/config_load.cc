@@ -12,6 +12,7 @@
 #include "common/config_schema.h"
 #include "common/config_value.h"
 #include "common/format.h"
+#include "common/utf8.h"
 
 namespace common {
 namespace {
@@ -21,9 +22,7 @@ std::string shown(std::string text) {
   constexpr std::size_t kShownMax = 60;
   std::replace(text.begin(), text.end(), '\n', ' ');
   if (text.size() <= kShownMax) return text;
-  std::size_t end = kShownMax;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a UTF-8 character
-  return text.substr(0, end) + "...";
+  return std::string(cut_utf8(text, kShownMax)) + "...";
 }
 
 std::string did_you_mean(std::string_view suggestion) {

@@ -15,7 +15,7 @@
 #include <optional>
 
 #include "common/high_fd.h"
-#include "common/json.h"
+#include "common/utf8.h"
 
 namespace common {
 namespace {
@@ -31,13 +31,6 @@ bool is_valid_name(std::string_view name) {
 
 void append_little_endian(std::string& out, std::uint64_t number) {
   for (int shift = 0; shift < 64; shift += 8) out += static_cast<char>(number >> shift & 0xff);
-}
-
-// Replaced where it is not UTF-8. For bytes above 0x7f alone: dear.
-std::string as_utf8(std::string_view text) {
-  const std::string quoted = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-  const Json parsed = Json::parse(quoted, nullptr, false);
-  return parsed.is_string() ? parsed.get<std::string>() : std::string();
 }
 
 std::optional<sockaddr_un> address_of(const std::string& path) {
@@ -91,11 +84,9 @@ std::string journal_name(std::string_view name) {
   return result;
 }
 
-std::string journal_text(std::string_view text) {
+std::string journal_text(std::string_view raw) {
   static constexpr char kHex[] = "0123456789abcdef";
-  const auto is_high = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
-  std::string replaced;
-  if (std::ranges::any_of(text, is_high)) text = replaced = as_utf8(text);
+  const std::string text = valid_utf8(raw);
   std::string result;
   result.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -116,7 +107,7 @@ std::string encode_journal(std::span<const JournalField> fields) {
   std::string record;
   for (const JournalField& field : fields) {
     if (!is_valid_name(field.name)) continue;
-    const std::string_view value = std::string_view(field.value).substr(0, kJournalValueMax);
+    const std::string_view value = cut_utf8(field.value, kJournalValueMax);
     record += field.name;
     if (value.find('\n') == std::string_view::npos) {
       record += '=';
@@ -180,7 +171,8 @@ Journal::Sent Journal::send(std::span<const JournalField> fields) {
   if (!socket_ || !address) return Sent::kDropped;
   const std::string record = encode_journal(fields);
   if (send_to(socket_.get(), *address, record, -1) >= 0) return Sent::kYes;
-  return errno == EMSGSIZE ? send_memory(record) : Sent::kDropped;
+  // ENOBUFS: it would fit, but the kernel has no memory in one piece for it.
+  return errno == EMSGSIZE || errno == ENOBUFS ? send_memory(record) : Sent::kDropped;
 }
 
 // The journal reads it by itself when it has been sealed: it can then not be changed meanwhile.

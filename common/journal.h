@@ -36,9 +36,9 @@ struct JournalField {
 // "SUPERVISOR_CLOSE_WAIT" for "close_wait": a valid name whatever it is given.
 std::string journal_name(std::string_view name);
 
-// UTF-8 without control bytes except newline and tab, so that journalctl(1) shows it as text: what is not so becomes
-// \xNN, or U+FFFD.
-std::string journal_text(std::string_view text);
+// UTF-8 without control characters except newline and tab, so that journalctl(1) shows it as text: what is not so
+// becomes \xNN, or U+FFFD.
+std::string journal_text(std::string_view raw);
 
 // As it is sent. A field with an invalid name would cost the whole record: it is left out.
 std::string encode_journal(std::span<const JournalField> fields);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/utf8.h"
+
 namespace master {
 
 using common::Json;
@@ -30,9 +32,7 @@ std::string plain(const Json& value) {
 
 std::string shortened(std::string_view text, std::size_t bytes) {
   if (text.size() <= bytes) return std::string(text);
-  std::size_t end = bytes - 3;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "...";
+  return std::string(common::cut_utf8(text, bytes - 3)) + "...";
 }
 
 }  // namespace master

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "common/format.h"
-#include "common/json.h"
+#include "common/journal.h"
+#include "common/utf8.h"
 #include "master/json_view.h"
 
 namespace master {
@@ -67,17 +68,13 @@ std::string status_line(const ServiceNumbers& numbers) {
   return "";
 }
 
-// The manager ignores what is not UTF-8, and a path or a message of the system may be anything.
-std::string status_words(std::string text) {
-  const common::Json json(std::move(text));
-  std::string line = common::Json::parse(json.dump(-1, ' ', false, common::Json::error_handler_t::replace));
+// A path or a message of the system may be anything. The manager ignores a status that is not UTF-8, and all of a
+// message with a NUL in it; systemctl(1) writes what it was told to a terminal.
+std::string status_words(std::string_view text) {
+  std::string line = common::journal_text(text);
   std::ranges::replace(line, '\n', ' ');
-  if (line.size() > ServiceNotices::kStatusBytesMax) {
-    std::size_t end = ServiceNotices::kStatusBytesMax;
-    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80U) --end;  // not within a character
-    line.resize(end);
-  }
-  return "STATUS=" + line + "\n";
+  std::ranges::replace(line, '\t', ' ');
+  return "STATUS=" + std::string(common::cut_utf8(line, ServiceNotices::kStatusBytesMax)) + "\n";
 }
 
 std::string extension_words() {

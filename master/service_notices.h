@@ -58,8 +58,8 @@ struct ServiceNumbers {
 // reload succeeds.
 std::string status_line(const ServiceNumbers& numbers);
 
-// As a word for the manager: one line of UTF-8 with a limit, of whatever text.
-std::string status_words(std::string text);
+// As a word for the manager: one line of UTF-8 with a limit and without control characters, of whatever text.
+std::string status_words(std::string_view text);
 // Asks for kExtension.
 std::string extension_words();
 

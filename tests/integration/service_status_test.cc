@@ -61,6 +61,20 @@ TEST(ServiceStatus, SaysThatAReloadWasRefusedUntilOneIsDone) {
   EXPECT_TRUE(activator.wait_words("STATUS=1/1 workers, "));
 }
 
+// A message with a NUL is ignored as a whole.
+TEST(ServiceStatus, SaysWhyAReloadWasRefusedAlsoForAByteThatNoMessageMayHave) {
+  const support::TemporaryDirectory directory;
+  const std::string file = directory.write("app.toml", "[workers]\ncount = 1\n");
+  Activator activator;
+  SupervisorProcess server(activator.options({.arguments = {"--config", file}}));
+  ASSERT_TRUE(activator.wait_words("READY=1"));
+  std::ofstream(file) << "listen.bind = [\"\\u0000\\u001b[2J\"]\n";
+  EXPECT_EQ(server.control("POST", "/reload").status, 409);
+  ASSERT_TRUE(activator.wait_words("RELOADING=1"));
+  ASSERT_TRUE(activator.wait_words("READY=1", 2));
+  EXPECT_THAT(last_status(activator), AllOf(StartsWith("reload refused: "), HasSubstr("\\x00\\x1b[2J")));
+}
+
 TEST(ServiceStatus, SaysWhatItLoadsAndWhatItDrains) {
   const support::TemporaryDirectory directory;
   const std::string delay = directory.write("delay", "1500");

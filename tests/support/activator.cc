@@ -23,6 +23,7 @@ namespace {
 constexpr int kFirstFd = 3;     // SD_LISTEN_FDS_START
 constexpr int kHighFds = 200;   // where nothing of a test lies
 constexpr std::size_t kFdsMax = 16;
+constexpr std::size_t kWordsMax = 4096;  // PIPE_BUF: what systemd reads of a message
 
 void check(bool done, const char* what) {
   if (!done) throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
@@ -195,7 +196,9 @@ void Activator::receive() {
       fds.emplace_back(fd);
     }
   }
-  obey(std::string(text.data(), static_cast<std::size_t>(size)), std::move(fds));
+  const std::string words(text.data(), static_cast<std::size_t>(size));
+  if (words.find('\0') != std::string::npos || words.size() > kWordsMax) return;  // systemd ignores all of it
+  obey(words, std::move(fds));
 }
 
 // As systemd does: what is stored already is not stored again, a removal takes all of the name.

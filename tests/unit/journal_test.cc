@@ -51,6 +51,8 @@ TEST(JournalRecord, CutsAValueAtTheLimit) {
   const std::string longest(common::kJournalValueMax, 'x');
   EXPECT_EQ(encoded({{"A", longest}}), "A=" + longest + "\n");
   EXPECT_EQ(encoded({{"A", longest + "y"}}), "A=" + longest + "\n");
+  const std::string cut = longest.substr(1);
+  EXPECT_EQ(encoded({{"A", cut + "\xc3\xa9"}}), "A=" + cut + "\n") << "half a character is shown as [blob data]";
 }
 
 TEST(JournalName, IsValidWhateverItIsMadeOf) {

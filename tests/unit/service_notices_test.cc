@@ -19,6 +19,7 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
+using namespace std::string_literals;
 
 constexpr common::TimePoint kStart{std::chrono::hours(1)};
 
@@ -164,6 +165,8 @@ TEST(StatusLine, BeginsWithARefusedReloadAndHasRoomForTheRest) {
 
 TEST(StatusWords, AreOneLineOfUtf8) {
   EXPECT_EQ(master::status_words("a\nb"), "STATUS=a b\n");
+  EXPECT_EQ(master::status_words("a\x1b[2J\tb\r\0"s), "STATUS=a\\x1b[2J b\\x0d\\x00\n")
+      << "or a NUL would cost the message";
   EXPECT_EQ(master::status_words("no \xFF\"\\"), "STATUS=no \xEF\xBF\xBD\"\\\n") << "or the manager would not read it";
 }
 
