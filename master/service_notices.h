@@ -6,7 +6,7 @@
 //                         reloading                          stopping --> stopped
 // While it starts, reloads or stops the manager is asked for more time every kExtensionInterval, because load() and
 // requests in flight have limits of our own. WATCHDOG=1 is sent at half of the manager's patience, and withheld when
-// nobody can serve: a master whose loop turns proves nothing.
+// nobody could serve since the last one: a master whose loop turns proves nothing.
 #pragma once
 
 #include <cstddef>
@@ -70,6 +70,9 @@ class ServiceNotices {
   static constexpr std::size_t kStatusBytesMax = 1024;
   static constexpr common::Duration kExtensionInterval = std::chrono::seconds(5);
   static constexpr common::Duration kExtension = std::chrono::seconds(20);
+
+  // Between two pings, of the manager's patience.
+  static constexpr common::Duration ping_interval(common::Duration watchdog) { return watchdog / 2; }
 
   explicit ServiceNotices(std::optional<common::Duration> watchdog) : watchdog_(watchdog) {}
 

@@ -67,10 +67,14 @@ void describe_reload(const ServiceSources& sources, ServiceNumbers& numbers) {
   if (!is_loaded) numbers.loading = prepared->second.config.app_path;
 }
 
-Serving serving_of(const ServiceSources& sources, common::TimePoint now) {
+// Whoever has turned since the last ping has served since: under load all may be in a slow handler just now.
+Serving serving_of(const ServiceSources& sources, std::optional<common::Duration> watchdog, common::TimePoint now) {
+  const common::Duration patience =
+      std::max(WorkerTable::kPatience, ServiceNotices::ping_interval(watchdog.value_or(common::Duration::zero())));
   for (const WorkerView& view : sources.supervision.workers()) {
     const WorkerEntry* entry = sources.workers.find(view.worker);
-    if (view.state != VisibleState::kReady || entry == nullptr || sources.workers.is_stuck(*entry, now)) continue;
+    if (view.state != VisibleState::kReady || entry == nullptr) continue;
+    if (sources.workers.is_stuck(*entry, now, patience)) continue;
     // One that was stopped while it waited looks idle.
     const bool is_stopped = entry->sample.state == 'T' || entry->sample.state == 't';
     if (!is_stopped) return Serving::kSomebody;
@@ -84,7 +88,8 @@ ServiceTeller::ServiceTeller(Systemd& systemd, StoredSockets stored, KeptCounter
     : systemd_(systemd),
       store_(systemd, std::move(stored)),
       counters_(systemd, std::move(counters)),
-      notices_(systemd.watchdog()) {}
+      watchdog_(systemd.watchdog()),
+      notices_(watchdog_) {}
 
 void ServiceTeller::tell(const ServiceSources& sources, common::TimePoint now) {
   if (!systemd_.listens()) return;
@@ -100,8 +105,11 @@ void ServiceTeller::tell(const ServiceSources& sources, common::TimePoint now) {
     follow_rate(sources, now);
     status_ = status_line(numbers(sources));
   }
-  unsent_ = notices_.look(
-      {.stage = stage, .serving = serving_of(sources, now), .reloads = sources.reload.begun(), .status = status_}, now);
+  unsent_ = notices_.look({.stage = stage,
+                           .serving = serving_of(sources, watchdog_, now),
+                           .reloads = sources.reload.begun(),
+                           .status = status_},
+                          now);
   if (!unsent_.empty() && systemd_.tell(unsent_) == Told::kYes) unsent_.clear();
 }
 

@@ -93,9 +93,9 @@ Served WorkerTable::served() const {
   return sum;
 }
 
-bool WorkerTable::is_stuck(const WorkerEntry& entry, common::TimePoint now) const {
+bool WorkerTable::is_stuck(const WorkerEntry& entry, common::TimePoint now, common::Duration patience) const {
   const std::uint64_t busy_since = gauges(entry).busy_since_ns.load(std::memory_order_relaxed);
-  return busy_since != 0 && busy_since + 1'000'000'000 < common::nanoseconds_of(now);
+  return busy_since != 0 && busy_since + static_cast<std::uint64_t>(patience.count()) < common::nanoseconds_of(now);
 }
 
 }  // namespace master

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -44,6 +45,8 @@ struct WorkerEntry {
 
 class WorkerTable {
  public:
+  static constexpr common::Duration kPatience = std::chrono::seconds(1);
+
   explicit WorkerTable(common::Scoreboard& scoreboard);
 
   // Null when every scoreboard record is taken by workers that do not end.
@@ -65,8 +68,8 @@ class WorkerTable {
   const Served& counted() const { return counted_; }  // at the latest of these calls
   void count_from(const Served& earlier) { counted_ = earlier; }
 
-  // Its loop has not turned for a second.
-  bool is_stuck(const WorkerEntry& entry, common::TimePoint now) const;
+  // Its loop has not turned for longer than that.
+  bool is_stuck(const WorkerEntry& entry, common::TimePoint now, common::Duration patience = kPatience) const;
 
   auto begin() { return entries_.begin(); }
   auto end() { return entries_.end(); }

@@ -185,6 +185,23 @@ TEST(Notify, PingsTheWatchdogWhileAWorkerCanServe) {
   EXPECT_TRUE(activator.wait_words("WATCHDOG=1", 2));
 }
 
+// A slow handler is no hang: a ping is due after 3 s, and the worker has turned when it began.
+TEST(Notify, PingsInTimeWhileTheOnlyWorkerIsInAHandlerThatBeganSinceTheLastPing) {
+  Activator activator;
+  support::SupervisorOptions options{.arguments = {"--workers", "1"}};
+  options.variables = {"WATCHDOG_USEC=6000000"};
+  SupervisorProcess server(activator.options(options));
+  ASSERT_TRUE(server.wait_ready(1));
+  activator.forget_words();
+  ASSERT_TRUE(activator.wait_words("WATCHDOG=1"));
+  support::HttpClient client = server.connect();
+  client.send(support::get_request("/sleep?ms=5500"));
+  ASSERT_TRUE(activator.wait_words("WATCHDOG=1", 2));
+  const auto pings = activator.times("WATCHDOG=1");
+  EXPECT_LT(pings[1] - pings[0], std::chrono::milliseconds(4500)) << "withheld for a request of 5.5 s";
+  EXPECT_EQ(client.read().response.body, "slept 5500 ms\n");
+}
+
 TEST(Notify, WithholdsThePingWhileAllHangInHandlersUntilTheyAreReplaced) {
   Activator activator;
   support::SupervisorOptions options{.arguments = support::joined({{"--workers", "2"},
