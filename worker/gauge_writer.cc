@@ -27,10 +27,12 @@ std::uint32_t GaugeWriter::owned_fds() const {
   return kRingChannelSignals + log + server_.descriptors() + ring_.unsettled_descriptors();
 }
 
-// The log opens another one when the application has closed it.
+// When the application has closed it the ledger has forgotten it, and the number may stand for something of the
+// application's by now.
 void GaugeWriter::note_log(common::TimePoint now) {
-  const int fd = common::log_descriptor();
-  if (fd >= 0 && !ledger_.is_server(fd)) ledger_.note_server(fd, common::FdRole::kLog, now);
+  if (common::log_descriptor() < 0 || ledger_.is_server(common::log_descriptor())) return;
+  common::log_open();
+  if (common::log_descriptor() >= 0) ledger_.note_server(common::log_descriptor(), common::FdRole::kLog, now);
 }
 
 // No handler runs at the end of a turn, so what one opens and closes again is not in this count: the master, which

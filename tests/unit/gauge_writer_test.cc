@@ -48,4 +48,20 @@ TEST_F(Gauges, TakeTheSocketThatTheLogHadToOpenAnewForTheServersToo) {
   close(closed);
 }
 
+TEST_F(Gauges, LeaveTheApplicationWhatItHasOpenedUnderTheNumberOfTheLog) {
+  serve({.connections_max = 8});
+  log_to_journal();
+  worker::GaugeWriter gauges = writer();
+  const int number = common::log_descriptor();
+  ledger.forget(number);  // as the hook on close(2) does
+  const common::UniqueFd leaked(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(dup2(leaked.get(), number), number);
+  ledger.note_application(number, 0, 0);
+  gauges.write(1, common::Clock::now());  // before the log has anything to say
+  EXPECT_EQ(ledger.read(number).owner, common::FdOwner::kApplication);
+  EXPECT_NE(common::log_descriptor(), number);
+  EXPECT_EQ(noted(FdRole::kLog), std::vector<int>{common::log_descriptor()});
+  close(number);
+}
+
 }  // namespace
