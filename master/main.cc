@@ -52,12 +52,16 @@ int cannot_start(master::Systemd& systemd, const std::string& message) {
 }
 
 // Before there is a configuration, and so a form of the log: by itself it would be this one.
+void begin_log() {
+  if (common::log_descriptor() >= 0) return;
+  if (!common::is_journal_stream(variable("JOURNAL_STREAM"), STDERR_FILENO) || !common::reach_journal()) return;
+  common::log_start(common::LogLevel::kInfo, common::LogFormat::kJournal);
+}
+
 int cannot_begin(const std::vector<std::string>& mistakes) {
-  const bool is_in_journal =
-      common::is_journal_stream(variable("JOURNAL_STREAM"), STDERR_FILENO) && common::reach_journal();
-  if (is_in_journal) common::log_start(common::LogLevel::kInfo, common::LogFormat::kJournal);
+  begin_log();
   for (const std::string& mistake : mistakes) {
-    if (is_in_journal) {
+    if (common::log_descriptor() >= 0) {
       common::log(common::LogLevel::kError, common::LogEvent::kCannotStart, mistake);
     } else {
       std::cerr << "supervisor: " << mistake << '\n';
@@ -244,6 +248,7 @@ int check(const common::Config& config) {
 common::Result<Passed> receive(Start& start) {
   auto passed = start.systemd.receive_sockets();
   if (!passed) return std::unexpected(passed.error());
+  begin_log();  // not earlier: until then nothing is opened
   // They are ours, not the application's. Some are closed soon, and their numbers become something else's.
   for (const master::PassedSocket& socket : *passed) std::erase(start.inherited, socket.fd.get());
   master::KeptCounters counters = master::take_counters(*passed);

@@ -67,6 +67,19 @@ TEST_F(JournalRecordsTest, SayWhyNothingWasStarted) {
   EXPECT_NE(mistake.message().find("workers.cuont: unknown key"), std::string::npos) << mistake;
 }
 
+// What is found in the store is looked at before the configuration is read.
+TEST_F(JournalRecordsTest, HaveTheirFieldsAlsoBeforeThereIsAConfiguration) {
+  const Service service(container(), "shop", "torture",
+                        "workers.count = 1\nlisten.bind = [\"unix:/run/supervisor/shop/http.sock\"]\n");
+  ASSERT_TRUE(service.start().ok());
+  ASSERT_TRUE(container().shell("rm /run/supervisor/shop/http.sock").ok());
+  ASSERT_TRUE(service.restart().ok());
+  const JournalRecord stale = first(service, "socket_stale");
+  EXPECT_EQ(stale.field("PRIORITY"), "4") << stale;
+  EXPECT_EQ(stale.field("SUPERVISOR_ADDRESS"), "unix:/run/supervisor/shop/http.sock") << stale;
+  EXPECT_EQ(fetch("unix:" + container().outside("/run/supervisor/shop/http.sock"), "/hello").status, 200);
+}
+
 TEST_F(JournalRecordsTest, SayWhyAReloadWasRefused) {
   const Service service(container(), "shop", "torture", kTwoWorkers);
   ASSERT_TRUE(service.start().ok());
