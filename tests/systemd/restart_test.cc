@@ -1,7 +1,11 @@
 // Restarts and reloads under load: who holds the sockets meanwhile decides whether anybody notices.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <utility>
 
 #include "booted_test.h"
 #include "crowd.h"
@@ -30,6 +34,17 @@ class RestartTest : public BootedTest {
       EXPECT_TRUE(crowd.wait_for_answers(5)) << "after number " << i << ": " << crowd.report();
     }
     return crowd.stop();
+  }
+
+  // In a handler that takes its time: under load a worker that answers nothing between two looks is in one.
+  static bool wait_until_blocked(const Service& service, pid_t pid) {
+    std::optional<std::uint64_t> before;
+    return support::wait_until([&] {
+      const support::Status status = service.status();
+      const auto worker = std::ranges::find(status.workers, pid, &support::WorkerStatus::pid);
+      if (worker == status.workers.end()) return false;
+      return worker->in_flight > 0 && std::exchange(before, worker->requests) == worker->requests;
+    });
   }
 };
 
@@ -74,14 +89,12 @@ TEST_F(RestartTest, FinishesRequestsInFlightAndRefusesNobodyWhenTheMasterIsKille
   for (int kills = 1; kills <= times(3, 20); ++kills) {
     auto in_flight = HttpClient::connect(kAddress);
     ASSERT_TRUE(in_flight);
-    ASSERT_TRUE(in_flight->send(support::get_request("/sleep?ms=700")));
-    ASSERT_TRUE(support::wait_until([&] {
-      std::uint64_t busy = 0;
-      for (const support::WorkerStatus& worker : service.status().workers) busy += worker.in_flight;
-      return busy > 0;
-    }));
+    ASSERT_TRUE(in_flight->send(support::get_request("/pid")));
+    const pid_t worker = std::atoi(in_flight->read().response.body.c_str());
+    ASSERT_TRUE(in_flight->send(support::get_request("/sleep?ms=1500")));
+    ASSERT_TRUE(wait_until_blocked(service, worker));
     ASSERT_EQ(::kill(service.master(), SIGKILL), 0);
-    EXPECT_EQ(in_flight->read().response.body, "slept 700 ms\n");
+    EXPECT_EQ(in_flight->read().response.body, "slept 1500 ms\n");
     in_flight->half_close();
     EXPECT_TRUE(
         support::wait_until([&] { return service.restarts() == kills; }, support::Deadline(std::chrono::seconds(30))));
