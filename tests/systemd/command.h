@@ -17,7 +17,7 @@ struct Outcome {
 };
 std::ostream& operator<<(std::ostream& out, const Outcome& outcome);
 
-// At the deadline the program is killed. Its standard input is `input`, at most a pipe's worth (64 KiB).
-Outcome run_command(std::vector<std::string> arguments, support::Deadline deadline, const std::string& input = "");
+// At the deadline the program is killed. Its standard input is empty.
+Outcome run_command(std::vector<std::string> arguments, support::Deadline deadline);
 
 }  // namespace systemd

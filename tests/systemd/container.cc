@@ -136,7 +136,7 @@ bool Container::find_leader() {
   return false;
 }
 
-Outcome Container::run(const std::vector<std::string>& arguments, Deadline deadline, const std::string& input) const {
+Outcome Container::run(const std::vector<std::string>& arguments, Deadline deadline) const {
   std::vector<std::string> command = {"nsenter",
                                       "--all",
                                       "--target",
@@ -150,7 +150,7 @@ Outcome Container::run(const std::vector<std::string>& arguments, Deadline deadl
                                       "SYSTEMD_COLORS=0",
                                       "SYSTEMD_URLIFY=0"};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return run_command(std::move(command), deadline, input);
+  return run_command(std::move(command), deadline);
 }
 
 Outcome Container::shell(const std::string& text, Deadline deadline) const {

@@ -39,8 +39,7 @@ class Container {
   Container& operator=(const Container&) = delete;
 
   // Runs a program inside as root, with a small environment of its own.
-  Outcome run(const std::vector<std::string>& arguments, support::Deadline deadline = command_time(),
-              const std::string& input = "") const;
+  Outcome run(const std::vector<std::string>& arguments, support::Deadline deadline = command_time()) const;
   Outcome shell(const std::string& script, support::Deadline deadline = command_time()) const;
   Outcome systemctl(std::vector<std::string> arguments, support::Deadline deadline = command_time()) const;
 
