@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <climits>
 #include <set>
+#include <string>
 
 #include "common/config_file.h"
 #include "common/config_load.h"
@@ -164,6 +166,14 @@ TEST(ConfigSchema, AcceptsLimitsAndRefusesOnePast) {
       EXPECT_EQ(mistake_of(setting), "--set " + setting + ": " + bounds.reason);
     }
   }
+}
+
+TEST(ConfigSchema, TakesAPathOfAnApplicationAsLongAsTheKernelDoes) {
+  std::string longest = "/bin/sh";
+  while (longest.size() < PATH_MAX - 1) longest.insert(0, "/.");
+  ASSERT_EQ(longest.size(), PATH_MAX - 1U);
+  EXPECT_EQ(mistake_of("application.path=" + longest), "");
+  EXPECT_THAT(mistake_of("application.path=/" + longest), HasSubstr("has 4096 bytes, must be a path of at most 4095"));
 }
 
 TEST(ConfigSchema, SaysWhichTypeAValueMustHave) {
