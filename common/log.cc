@@ -19,6 +19,10 @@ namespace {
 // Standard error, but never waiting for it: when nobody reads the pipe, lines are dropped, counted, and the next line
 // that gets through says how many. A master that waits for its log supervises nothing.
 class UnwaitingSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  // OWNERSHIP: `dropped` outlives it.
+  explicit UnwaitingSink(std::uint64_t& dropped) : dropped_(dropped) {}
+
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
@@ -46,7 +50,7 @@ class UnwaitingSink final : public spdlog::sinks::base_sink<spdlog::details::nul
   void flush_() override {}
 
  private:
-  std::uint64_t dropped_ = 0;
+  std::uint64_t& dropped_;
 };
 
 struct LogState {
@@ -55,7 +59,7 @@ struct LogState {
   LogIdentity identity{};
   std::shared_ptr<spdlog::logger> logger;  // spdlog hands out nothing else
   std::optional<Journal> journal;          // with kJournal
-  std::uint64_t dropped = 0;               // by the journal, since it was last told
+  std::uint64_t dropped = 0;               // in whatever form, since it was last told
 };
 
 LogState& state() {
@@ -109,7 +113,7 @@ void log_start(LogLevel level, LogFormat format, const std::string& journal_path
   }
   current.level = level;
   current.format = format;
-  current.logger = std::make_shared<spdlog::logger>("supervisor", std::make_shared<UnwaitingSink>());
+  current.logger = std::make_shared<spdlog::logger>("supervisor", std::make_shared<UnwaitingSink>(current.dropped));
   current.logger->set_level(spdlog_level(level));
   current.logger->flush_on(spdlog::level::trace);
   current.logger->set_pattern(format == LogFormat::kJson ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v)"

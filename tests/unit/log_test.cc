@@ -1,8 +1,10 @@
 // The log: forms of a record, and its way to the journal.
 #include "common/log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "common/json.h"
+#include "common/unique_fd.h"
 #include "journal_receiver.h"
 
 namespace {
@@ -170,6 +173,26 @@ TEST(Log, LeavesItToAParentToTellWhatItCouldNotSay) {
   receiver.listen();
   common::log(LogLevel::kInfo, LogEvent::kAppLog, "the child's");
   EXPECT_EQ(receiver.take().value().at("MESSAGE"), "the child's");
+}
+
+TEST(Log, KeepsTheCountOfDroppedLinesOverAReload) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const common::UniqueFd reader(ends[0]);
+  const common::UniqueFd writer(ends[1]);
+  const int bytes = fcntl(writer.get(), F_GETPIPE_SZ);
+  std::string text(static_cast<std::size_t>(bytes), 'x');
+  ASSERT_EQ(write(writer.get(), text.data(), text.size()), bytes);
+  const common::UniqueFd before(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
+  ASSERT_EQ(dup2(writer.get(), STDERR_FILENO), STDERR_FILENO);
+  common::log(LogLevel::kInfo, LogEvent::kAppLog, "lost");
+  common::log_start(LogLevel::kInfo, LogFormat::kText);
+  ASSERT_EQ(read(reader.get(), text.data(), text.size()), bytes);
+  common::log(LogLevel::kInfo, LogEvent::kAppLog, "found");
+  ASSERT_EQ(dup2(before.get(), STDERR_FILENO), STDERR_FILENO);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, read(reader.get(), text.data(), text.size()))));
+  EXPECT_THAT(text, ::testing::HasSubstr("supervisor: 1 log lines were dropped\n"));
+  EXPECT_THAT(text, ::testing::HasSubstr("found\n"));
 }
 
 TEST(Log, WaitsForAJournalThatIsNotThereYet) {
