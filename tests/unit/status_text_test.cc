@@ -102,6 +102,12 @@ TEST(StatusText, ShowsTheLastCrashesALineEach) {
   for (int pid = 1; pid <= 5; ++pid) crashes.push_back(crash(pid));
   EXPECT_THAT(render_status(Json{{"crashes", crashes}}), EndsWith("  and 1 more\n"));
   EXPECT_THAT(render_status(Json{{"crashes", Json::array()}}), Not(HasSubstr("crashes")));
+  Json of_a_long_path = crash(79);
+  of_a_long_path["request"] = std::string(160, 'x');
+  EXPECT_THAT(render_status(Json{{"crashes", Json::array({of_a_long_path})}}), EndsWith(std::string(160, 'x') + "\n"));
+  of_a_long_path["request"] = std::string(161, 'x');
+  EXPECT_THAT(render_status(Json{{"crashes", Json::array({of_a_long_path})}}),
+              EndsWith(" " + std::string(157, 'x') + "...\n"));
 }
 
 TEST(StatusText, ShowsUpgradesIfThereIsSomethingToSay) {
