@@ -88,7 +88,11 @@ void Master::start_template(Generation generation) {
 
 void Master::stop_template(const action::StopTemplate& stop) {
   const TemplateEntry* entry = templates_.find(stop.generation);
-  if (entry != nullptr) kill(entry->pid, stop.signal);  // not reaped yet, so the pid is still its own
+  if (entry == nullptr) return;
+  // TERM may come from the service manager at the same time, and of two that are pending one is lost; QUIT is ignored
+  // during a system(3) of the application.
+  if (stop.signal == SIGTERM) kill(entry->pid, SIGQUIT);
+  kill(entry->pid, stop.signal);  // not reaped yet, so the pid is still its own
 }
 
 void Master::spawn(const action::Spawn& order) {

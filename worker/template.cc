@@ -36,8 +36,9 @@ pid_t template_pid = 0;  // the handler is inherited by what the template forks
 }
 
 // From the master, or from the kernel when the master has died. A service manager sends TERM to every process of a unit
-// that it stops (systemd.kill(5), KillMode=control-group); whether anybody is still to be forked, the master knows.
-void on_term(int, siginfo_t* info, void*) {
+// that it stops (systemd.kill(5), KillMode=control-group); whether anybody is still to be forked, the master knows. It
+// sends QUIT, too: its TERM is lost while the manager's is still pending (signal(7)).
+void on_end(int, siginfo_t* info, void*) {
   if (getpid() == template_pid && getppid() != launch_for_handler->master) leave_orphaned();
   if (info->si_pid == launch_for_handler->master) _exit(0);
 }
@@ -48,14 +49,14 @@ void set_signals(const TemplateLaunch& launch) {
   struct sigaction action{};
   sigemptyset(&action.sa_mask);
   action.sa_handler = SIG_IGN;
-  for (const int ignored : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH}) {
+  for (const int ignored : {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH}) {
     sigaction(ignored, &action, nullptr);
   }
   action.sa_handler = SIG_DFL;
   sigaction(SIGCHLD, &action, nullptr);
-  action.sa_sigaction = on_term;
+  action.sa_sigaction = on_end;
   action.sa_flags = SA_SIGINFO | SA_RESTART;
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int heeded : {SIGTERM, SIGQUIT}) sigaction(heeded, &action, nullptr);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
