@@ -94,11 +94,19 @@ Result<std::string> read_at_most(int fd, std::size_t bytes_max, const std::strin
   return text;
 }
 
+std::string fix_of(int errnum) {
+  if (errnum != EACCES) return "";
+  return common::format("; make it, and the directories above it, readable for uid {}", geteuid());
+}
+
 }  // namespace
 
 Result<Assignments> read_config_file(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail_errno(path + ": cannot open the configuration file", errno);
+  if (!file) {
+    const int errnum = errno;
+    return fail(path + ": cannot open the configuration file: " + errno_text(errnum) + fix_of(errnum), errnum);
+  }
   const auto text = read_at_most(file.get(), kConfigFileMax, path);
   if (!text) return std::unexpected(text.error());
   if (text->size() > kConfigFileMax) {

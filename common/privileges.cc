@@ -28,13 +28,30 @@ std::unexpected<Error> refuse(const Identity& identity, std::string_view what, i
   return fail(message + "; " + std::string(fix), errnum);
 }
 
+bool is_user(uid_t wanted) {
+  uid_t ids[3];
+  if (getresuid(&ids[0], &ids[1], &ids[2]) < 0) return false;
+  return std::ranges::all_of(ids, [wanted](uid_t id) { return id == wanted; });
+}
+
+bool is_group(gid_t wanted) {
+  gid_t ids[3];
+  if (getresgid(&ids[0], &ids[1], &ids[2]) < 0) return false;
+  return std::ranges::all_of(ids, [wanted](gid_t id) { return id == wanted; });
+}
+
 // Groups first: whoever is not root any more may not change them.
 Result<void> change_ids(const Identity& identity) {
   if (identity.groups && setgroups(identity.groups->size(), identity.groups->data()) < 0) {
     return refuse(identity, "setgroups", errno);
   }
-  if (setresgid(identity.group, identity.group, identity.group) < 0) return refuse(identity, "setresgid", errno);
-  if (setresuid(identity.user, identity.user, identity.user) < 0) return refuse(identity, "setresuid", errno);
+  // Who is that already, as in a unit with User=, may be forbidden to ask (SystemCallFilter=~@privileged).
+  if (!is_group(identity.group) && setresgid(identity.group, identity.group, identity.group) < 0) {
+    return refuse(identity, "setresgid", errno);
+  }
+  if (!is_user(identity.user) && setresuid(identity.user, identity.user, identity.user) < 0) {
+    return refuse(identity, "setresuid", errno);
+  }
   return {};
 }
 
@@ -80,7 +97,11 @@ Result<void> become(const Identity& identity, Dumpable dumpable) {
   }
   if (auto changed = change_ids(identity); !changed) return changed;
   if (gives_up) {
-    if (auto kept = keep_capabilities({}); !kept) return kept;
+    const auto held = own_capabilities();
+    if (!held) return std::unexpected(held.error());
+    if (!held->empty()) {
+      if (auto kept = keep_capabilities({}); !kept) return kept;
+    }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return refuse(identity, "PR_SET_NO_NEW_PRIVS", errno);
   }
   const unsigned long is_dumpable = dumpable == Dumpable::kYes ? 1 : 0;

@@ -79,7 +79,12 @@ Result<void> ListenerGroup::grow(std::uint32_t slots) {
     auto fd = bind_tcp(address_);
     if (!fd) {
       sockets_.resize(before);
-      return std::unexpected(fd.error());
+      if (activated_ == 0) return std::unexpected(fd.error());
+      const int errnum = fd.error().errnum;
+      return name({.message = "the socket unit gives " + std::to_string(activated_) +
+                              " and one of our own is refused (" + common::errno_text(errnum) +
+                              "); give it as many equal ListenStream= lines as there are workers",
+                   .errnum = errnum});
     }
     sockets_.push_back(std::move(*fd));
   }

@@ -70,8 +70,7 @@ void ListenerGroup::fit(std::uint32_t slots) {
   if (!joinable && (sockets_.size() == 1 || sockets_.size() < slots)) return share(joinable.error().message);
   if (activated_ > slots) return share("there are more sockets than workers; workers.count = \"auto\" follows them");
   if (auto grown = grow(slots); !grown) {
-    return share("one more for each worker is refused (" + grown.error().message +
-                 "); give the socket unit as many equal ListenStream= lines as there are workers");
+    return share("one more for each worker is not to be had: " + grown.error().message);
   }
   // Our own ones beyond the slots get no new clients; who waits there is handed on.
   for (std::size_t i = std::max<std::size_t>(slots, activated_); i < listening_; ++i) std::ignore = hold_off_socket(i);

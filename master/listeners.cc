@@ -179,7 +179,7 @@ void Listeners::give_up_holding_off(const common::Error& error) {
   holding_off_ = Permission::kRefused;
   common::log(common::LogLevel::kWarn, common::LogEvent::kSteeringLimited,
               "clients that connect just when a worker or an address is given up may be reset: " + error.message +
-                  "; allow it");
+                  "; this kernel wants CAP_NET_ADMIN for it");
 }
 
 // ---- what there is

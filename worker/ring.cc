@@ -276,7 +276,7 @@ std::string explain_ring_error(int errnum, int sysctl, int seccomp) {
   if (errnum == EINVAL) return what + "this kernel is too old; Linux 6.1 or newer is needed";
   if (errnum == EMFILE || errnum == ENFILE)
     return what + "no descriptor is left for the ring; raise the open files limit";
-  if (errnum == ENOMEM) return what + "no memory for the ring; raise the memory limit (or memlock, ulimit -l)";
+  if (errnum == ENOMEM) return what + "no memory for the ring; raise the memory limit, or ulimit -l (LimitMEMLOCK=)";
   return what + "a security module may forbid it; look into the kernel log";
 }
 
