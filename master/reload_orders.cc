@@ -54,12 +54,16 @@ bool Master::prepare_workers(TemplateEntry& entry) {
   return false;
 }
 
-// Clients that wait at an address which is no longer configured were told that somebody would serve them.
+// Clients that wait at an address which is no longer configured were told that somebody would serve them. Activated
+// sockets beyond the workers stay for ever: where clients come, more are on their way.
 void Master::sweep_addresses(common::TimePoint now) {
   constexpr common::Duration kSweepInterval = std::chrono::milliseconds(100);
-  hand_on(parts_.listeners.accept_retiring(common::kAdoptMax));
+  constexpr common::Duration kBusySweepInterval = std::chrono::milliseconds(2);
+  std::vector<common::UniqueFd> clients = parts_.listeners.accept_retiring(common::kAdoptMax);
+  const common::Duration interval = clients.empty() ? kSweepInterval : kBusySweepInterval;
+  hand_on(std::move(clients));
   parts_.listeners.close_retiring(now);
-  next_sweep_ = parts_.listeners.needs_sweep() ? now + kSweepInterval : common::TimePoint::max();
+  next_sweep_ = parts_.listeners.needs_sweep() ? now + interval : common::TimePoint::max();
 }
 
 ControlOutcome Master::reload(ClientToken client) {
