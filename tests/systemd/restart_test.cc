@@ -15,6 +15,7 @@
 namespace systemd {
 namespace {
 
+using support::Deadline;
 using support::fetch;
 using support::HttpClient;
 
@@ -96,12 +97,30 @@ TEST_F(RestartTest, FinishesRequestsInFlightAndRefusesNobodyWhenTheMasterIsKille
     ASSERT_EQ(::kill(service.master(), SIGKILL), 0);
     EXPECT_EQ(in_flight->read().response.body, "slept 1500 ms\n");
     in_flight->half_close();
-    EXPECT_TRUE(
-        support::wait_until([&] { return service.restarts() == kills; }, support::Deadline(std::chrono::seconds(30))));
+    EXPECT_TRUE(support::wait_until([&] { return service.restarts() == kills; }, Deadline(std::chrono::seconds(30))));
     EXPECT_TRUE(crowd.wait_for_answers(20)) << "kill number " << kills << ": " << crowd.report();
   }
   const CrowdReport report = crowd.stop();
   EXPECT_EQ(report.failed(), 0U) << report;
+}
+
+// Each crash while clients wait is a trigger for the socket unit, which closes its sockets when there are too many.
+TEST_F(RestartTest, KeepsActivatedSocketsThroughCrashesInQuickSuccession) {
+  const Service service(container(), "shop", "torture", "");
+  service.listen({kAddress, kAddress});
+  ASSERT_TRUE(service.start_socket().ok());
+  Crowd crowd(kAddress);
+  EXPECT_TRUE(crowd.wait_for_answers(20));
+  for (int kills = 1; kills <= 8; ++kills) {
+    ASSERT_EQ(::kill(service.master(), SIGKILL), 0);
+    EXPECT_TRUE(
+        support::wait_until([&] { return service.restarts() == kills && service.show("SubState") == "running"; },
+                            Deadline(std::chrono::seconds(30))));
+  }
+  EXPECT_TRUE(crowd.wait_for_answers(20));
+  const CrowdReport report = crowd.stop();
+  EXPECT_EQ(report.all().refused, 0U) << report;
+  EXPECT_EQ(container().show(service.socket(), "ActiveState"), "active");
 }
 
 TEST_F(RestartTest, GivesUpStoredSocketsOfAddressesThatAreNoLongerWanted) {

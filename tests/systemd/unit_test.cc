@@ -116,6 +116,19 @@ TEST_F(UnitTest, LeaveEverythingOfOursWorkingInTheSandbox) {
   for (const support::WorkerStatus& worker : after.workers) EXPECT_GT(worker.rss_bytes, 0U);
 }
 
+TEST_F(UnitTest, TakeAStopThatCutsAReloadShortForASuccess) {
+  const Service service(container(), "shop", "ledger_a",
+                        std::string(kTwoWorkers) + "app.load_delay = \"/etc/supervisor/delay\"\n");
+  container().write_file("/etc/supervisor/delay", "0");
+  ASSERT_TRUE(service.start().ok());
+  container().write_file("/etc/supervisor/delay", "60000");
+  ASSERT_TRUE(container().systemctl({"reload", "--no-block", service.unit()}).ok());
+  EXPECT_TRUE(service.wait_status_text("reloading: loading"));
+  ASSERT_TRUE(service.stop().ok());
+  EXPECT_EQ(service.show("ActiveState"), "inactive");
+  EXPECT_EQ(service.show("Result"), "success");
+}
+
 TEST_F(UnitTest, SayWhichLineIsMissingWhereWorkersMayNotBePinned) {
   const Service service(container(), "shop", "torture", std::string(kTwoWorkers) + "workers.pin = true\n");
   ASSERT_TRUE(service.start().ok());
