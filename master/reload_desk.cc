@@ -31,9 +31,13 @@ common::Json ReloadDesk::to_json() const {
   return {{"state", state}, {"last_error", last_error_.empty() ? common::Json(nullptr) : common::Json(last_error_)}};
 }
 
-ControlReply reload_reply(Generation generation, const std::string& error) {
+ControlReply reload_reply(Generation generation, const std::string& error, Refusal refusal) {
   constexpr int kConflict = 409;
-  if (!error.empty()) return control_error(kConflict, "reload refused, everything stays as it was: " + error);
+  constexpr int kGone = 410;  // not 503, by which the control socket says that it is busy
+  if (!error.empty()) {
+    return control_error(refusal == Refusal::kStopping ? kGone : kConflict,
+                         "reload refused, everything stays as it was: " + error);
+  }
   return {200, common::Json{{"reload", "done"}, {"generation", generation}}.dump() + "\n"};
 }
 

@@ -63,6 +63,9 @@ class ReloadDesk {
   std::string last_error_;
 };
 
-ControlReply reload_reply(Generation generation, const std::string& error);
+// Of a service that goes on without it, or that stops.
+enum class Refusal { kServing, kStopping };
+// 200; or, with an error, 409 and 410.
+ControlReply reload_reply(Generation generation, const std::string& error, Refusal refusal);
 
 }  // namespace master

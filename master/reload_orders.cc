@@ -67,7 +67,7 @@ void Master::sweep_addresses(common::TimePoint now) {
 }
 
 ControlOutcome Master::reload(ClientToken client) {
-  if (supervision_.phase() >= Phase::kStopGraceful) return reload_reply(0, "the service stops");
+  if (supervision_.phase() >= Phase::kStopGraceful) return reload_reply(0, "the service stops", Refusal::kStopping);
   reload_.ask(client);
   return Deferred{};
 }
@@ -158,8 +158,9 @@ void Master::end_reload(Generation generation, const std::string& error) {
     common::log(common::LogLevel::kError, common::LogEvent::kReloadRefused,
                 "reload refused, everything stays as it was", {{"reason", error}});
   }
+  const auto refusal = supervision_.phase() >= Phase::kStopDelayed ? Refusal::kStopping : Refusal::kServing;
   for (const ClientToken client : reload_.end(error)) {
-    control_->reply(client, reload_reply(generation, error), common::Clock::now());
+    control_->reply(client, reload_reply(generation, error, refusal), common::Clock::now());
   }
 }
 

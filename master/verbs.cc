@@ -16,6 +16,9 @@ namespace {
 
 constexpr int kExitDone = 0;
 constexpr int kExitFailed = 1;
+// EX_TEMPFAIL (sysexits.h): a reload that a stop cuts short is nobody's mistake, and a unit can say so.
+constexpr int kExitStopping = 75;
+constexpr int kStatusStopping = 410;
 
 struct Question {
   std::string method;
@@ -108,7 +111,10 @@ int run_client_verb(const ClientRequest& request) {
   if (!answer) return refuse(answer.error().message);
   constexpr int kSuccessMin = 200;
   constexpr int kSuccessMax = 299;
-  if (answer->status < kSuccessMin || answer->status > kSuccessMax) return refuse(refusal_of(*answer));
+  if (answer->status < kSuccessMin || answer->status > kSuccessMax) {
+    const int exit_code = refuse(refusal_of(*answer));
+    return answer->status == kStatusStopping ? kExitStopping : exit_code;
+  }
   return print_answer(request, question, *answer);
 }
 

@@ -28,7 +28,8 @@ struct ClientRequest {
 };
 
 // Prints the answer on standard output or the mistake on standard error. Blocks for at most kControlPatience,
-// kInspectionPatience or kReloadPatience. Returns the exit code: 0, or 1 when the supervisor did not answer or refused.
+// kInspectionPatience or kReloadPatience. Returns the exit code: 0; 1 when the supervisor did not
+// answer or refused; 75 when it refused because it stops.
 int run_client_verb(const ClientRequest& request);
 
 }  // namespace master

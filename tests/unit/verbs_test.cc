@@ -249,6 +249,14 @@ TEST(Verbs, PassOnWhyTheSupervisorRefused) {
             "supervisor: the supervisor answered with status 500\n");
 }
 
+TEST(Verbs, TellByTheExitCodeThatTheServiceStops) {
+  const Directory directory;
+  OneAnswer stopping(directory.path("a"), "HTTP/1.1 410 Gone\r\n\r\n{\"error\":\"the service stops\"}");
+  const Printed refused = run(request_to(directory.path("a"), ClientVerb::kReload));
+  EXPECT_EQ(refused.exit_code, 75);
+  EXPECT_EQ(refused.error, "supervisor: the service stops\n");
+}
+
 TEST(Verbs, RefuseATruncatedAnswer) {
   const Directory directory;
   for (const OutputForm form : {OutputForm::kJson, OutputForm::kText}) {
