@@ -142,8 +142,11 @@ std::string ServiceNotices::look(const ServiceSituation& situation, common::Time
   }
   const bool may_ping = told_ == Stage::kStopping || situation.serving == ServiceSituation::Serving::kSomebody;
   if (watchdog_ && now >= ping_at_) {
-    ping_at_ = now + (may_ping ? ping_interval(*watchdog_) : *watchdog_ / 10);  // withheld: somebody may serve soon
-    if (may_ping) words += "WATCHDOG=1\n";
+    ping_at_ = now + *watchdog_ / (may_ping ? 2 : 10);  // withheld: somebody may serve again soon
+    if (may_ping) {
+      words += "WATCHDOG=1\n";
+      pinged_at_ = now;
+    }
   }
   return words;
 }

@@ -71,13 +71,11 @@ class ServiceNotices {
   static constexpr common::Duration kExtensionInterval = std::chrono::seconds(5);
   static constexpr common::Duration kExtension = std::chrono::seconds(20);
 
-  // Between two pings, of the manager's patience.
-  static constexpr common::Duration ping_interval(common::Duration watchdog) { return watchdog / 2; }
-
   explicit ServiceNotices(std::optional<common::Duration> watchdog) : watchdog_(watchdog) {}
 
   // Words to send now; empty = none.
   std::string look(const ServiceSituation& situation, common::TimePoint now);
+  std::optional<common::TimePoint> pinged_at() const { return pinged_at_; }  // the last time
   // When to look again at the latest.
   std::optional<common::TimePoint> next_deadline() const;
 
@@ -95,6 +93,7 @@ class ServiceNotices {
   common::TimePoint status_at_ = common::TimePoint::min();
   common::TimePoint extend_at_ = common::TimePoint::min();
   common::TimePoint ping_at_ = common::TimePoint::min();
+  std::optional<common::TimePoint> pinged_at_;
 };
 
 }  // namespace master

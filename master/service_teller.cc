@@ -68,9 +68,8 @@ void describe_reload(const ServiceSources& sources, ServiceNumbers& numbers) {
 }
 
 // Whoever has turned since the last ping has served since: under load all may be in a slow handler just now.
-Serving serving_of(const ServiceSources& sources, std::optional<common::Duration> watchdog, common::TimePoint now) {
-  const common::Duration patience =
-      std::max(WorkerTable::kPatience, ServiceNotices::ping_interval(watchdog.value_or(common::Duration::zero())));
+Serving serving_of(const ServiceSources& sources, std::optional<common::TimePoint> pinged_at, common::TimePoint now) {
+  const common::Duration patience = std::max(WorkerTable::kPatience, now - pinged_at.value_or(now));
   for (const WorkerView& view : sources.supervision.workers()) {
     const WorkerEntry* entry = sources.workers.find(view.worker);
     if (view.state != VisibleState::kReady || entry == nullptr) continue;
@@ -88,8 +87,7 @@ ServiceTeller::ServiceTeller(Systemd& systemd, StoredSockets stored, KeptCounter
     : systemd_(systemd),
       store_(systemd, std::move(stored)),
       counters_(systemd, std::move(counters)),
-      watchdog_(systemd.watchdog()),
-      notices_(watchdog_) {}
+      notices_(systemd.watchdog()) {}
 
 void ServiceTeller::tell(const ServiceSources& sources, common::TimePoint now) {
   if (!systemd_.listens()) return;
@@ -106,7 +104,7 @@ void ServiceTeller::tell(const ServiceSources& sources, common::TimePoint now) {
     status_ = status_line(numbers(sources));
   }
   unsent_ = notices_.look({.stage = stage,
-                           .serving = serving_of(sources, watchdog_, now),
+                           .serving = serving_of(sources, notices_.pinged_at(), now),
                            .reloads = sources.reload.begun(),
                            .status = status_},
                           now);

@@ -51,7 +51,6 @@ class ServiceTeller {
   Systemd& systemd_;
   SocketStore store_;
   CounterStore counters_;
-  const std::optional<common::Duration> watchdog_;  // the manager's patience
   ServiceNotices notices_;
   // Words that the manager has had no room for. Until they are out nothing new is thought of: what is said then is what
   // is true then, and one message never grows beyond what a manager reads (4,096 bytes, PIPE_BUF).
