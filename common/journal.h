@@ -5,8 +5,8 @@
 // every application. Each record goes to the path anew, so a journal that was restarted is found again.
 //
 // The socket is close-on-exec, and under a number that applications do not need (common/high_fd.h). Whoever closes it
-// does no harm: before each record fstat(2) tells whether the number still stands for it (0.2 us of the 4 that sending
-// takes), else another is opened. So nothing is ever written into what somebody else has opened there.
+// does no harm: before each record fstat(2) tells whether the number still stands for it, else another is opened. So
+// nothing is ever written into what somebody else has opened there.
 //
 // One thread. After fork() parent and child may both go on sending: the journal sees who sent.
 #pragma once

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # Boots the container: a layer over the root file system, with the build installed into it, and systemd-nspawn.
 #
-# usage: boot_container.sh CGROUP WORK ROOT BUILD [NSPAWN-OPTION...]    (by keep_container.sh, in new namespaces)
+# usage: boot_container.sh CGROUP WORK ROOT BUILD    (by keep_container.sh, in new namespaces)
 set -euo pipefail
 cgroup="$1" work="$2" root="$3" build="$4"
-shift 4
 umask 022
 trap 'echo "boot_container: the container has ended, with $?"' EXIT
 
@@ -28,6 +27,6 @@ options=(
 (
   echo "$BASHPID" >"$cgroup/cgroup.procs"
   export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_LOG_TARGET=console
-  exec systemd-nspawn "${options[@]}" "$@"
+  exec systemd-nspawn "${options[@]}"
 ) &
 wait $!

@@ -67,10 +67,9 @@ std::string application_inside(std::string_view name) {
   return "/usr/lib/supervisor-test/" + std::string(name) + ".so";
 }
 
-common::Result<std::unique_ptr<Container>> Container::boot(const std::string& root,
-                                                           const std::vector<std::string>& options) {
+common::Result<std::unique_ptr<Container>> Container::boot(const std::string& root) {
   std::unique_ptr<Container> container(new Container);
-  common::Result<void> step = container->start(root, options);
+  common::Result<void> step = container->start(root);
   if (step) step = container->wait_booted();
   if (step) return container;
   container->stop();
@@ -79,7 +78,7 @@ common::Result<std::unique_ptr<Container>> Container::boot(const std::string& ro
 
 Container::~Container() { stop(); }
 
-common::Result<void> Container::start(const std::string& root, const std::vector<std::string>& options) {
+common::Result<void> Container::start(const std::string& root) {
   std::string work = fs::temp_directory_path() / "supervisor-container-XXXXXX";
   int ends[2];
   if (::mkdtemp(work.data()) == nullptr) return common::fail_errno("mkdtemp " + work, errno);
@@ -89,7 +88,6 @@ common::Result<void> Container::start(const std::string& root, const std::vector
   traces_.work = work;
   std::vector<std::string> command = {"unshare", "--mount", script("keep_container.sh"),
                                       work,      root,      support::binary_directory()};
-  command.insert(command.end(), options.begin(), options.end());
   std::vector<char*> argv;
   argv.reserve(command.size() + 1);
   for (std::string& word : command) argv.push_back(word.data());

@@ -31,9 +31,8 @@ std::string application_inside(std::string_view name);
 
 class Container {
  public:
-  // Returns once systemd says that it is "running": with a failed unit the boot has failed. `options` are nspawn's.
-  static common::Result<std::unique_ptr<Container>> boot(const std::string& root,
-                                                         const std::vector<std::string>& options = {});
+  // Returns once systemd says that it is "running": with a failed unit the boot has failed.
+  static common::Result<std::unique_ptr<Container>> boot(const std::string& root);
   ~Container();
   Container(const Container&) = delete;
   Container& operator=(const Container&) = delete;
@@ -72,7 +71,7 @@ class Container {
  private:
   Container() = default;
   static support::Deadline command_time() { return support::Deadline(std::chrono::seconds(90)); }
-  common::Result<void> start(const std::string& root, const std::vector<std::string>& options);
+  common::Result<void> start(const std::string& root);
   common::Result<void> wait_booted();
   bool find_leader();
 

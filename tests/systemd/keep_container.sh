@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Keeps a container for as long as standard input stays open, and then leaves nothing of it behind.
 #
-# usage: unshare --mount keep_container.sh WORK ROOT BUILD [NSPAWN-OPTION...]
+# usage: unshare --mount keep_container.sh WORK ROOT BUILD
 # WORK is an empty directory, removed at the end; its last component names the container and its control group.
 # Whoever wants the container holds the other end of a pipe: a test that is killed with SIGKILL lets go of it as well.
 # All of the container is in one process namespace that dies with its first process: with this script, too. All mounts
