@@ -125,7 +125,7 @@ TEST(Notify, IsNotGivenUpByAnImpatientManagerDuringALongLoad) {
 TEST(Notify, IsNotGivenUpByAnImpatientManagerDuringALongDrain) {
   Activator activator;
   SupervisorProcess server(activator.options({.arguments = {"--workers", "1"}}));
-  ASSERT_TRUE(server.wait_ready(1));
+  ASSERT_TRUE(activator.wait_words("READY=1"));
   support::WaitingClients client(server.address(), 1, "/sleep?ms=6500");
   ASSERT_TRUE(server.wait_status([](const support::Status& now) { return now.workers.at(0).in_flight == 1; }));
   activator.forget_words();
