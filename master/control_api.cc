@@ -73,7 +73,9 @@ ControlReply ControlApi::scale(const Query& query) {
     return control_error(400, "workers: a number from 1 to " + std::to_string(common::kWorkersMax) +
                                   " is needed, as in /scale?workers=4");
   }
-  return {202, Json{{"workers", orders_.scale(*workers)}}.dump() + "\n"};
+  const common::Result<std::uint32_t> becomes = orders_.scale(*workers);
+  if (!becomes) return control_error(409, becomes.error().message);
+  return {202, Json{{"workers", *becomes}}.dump() + "\n"};
 }
 
 ControlReply ControlApi::stop(const Query& query) {

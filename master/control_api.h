@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/result.h"
 #include "master/close_how.h"
 #include "master/control_handler.h"
 #include "master/supervision_event.h"
@@ -29,8 +30,8 @@ class ServiceOrders {
   virtual ~ServiceOrders() = default;
   // False if no worker serves in that slot.
   virtual bool recycle(SlotIndex slot) = 0;
-  // Returns the number that it becomes: a range in the configuration has the last word.
-  virtual std::uint32_t scale(std::uint32_t workers) = 0;
+  // Returns the number that it becomes (a range in the configuration has the last word), or why there can be no more.
+  virtual common::Result<std::uint32_t> scale(std::uint32_t workers) = 0;
   virtual void stop(StopKind kind) = 0;
   // Answers when the rollout has ended, with reload_reply().
   virtual ControlOutcome reload(ClientToken client) = 0;
@@ -43,7 +44,7 @@ class ServiceOrders {
 
 //   GET  /status                  the whole state
 //   POST /recycle?slot=N          replace the worker of a slot
-//   POST /scale?workers=N         1 to kWorkersMax
+//   POST /scale?workers=N         1 to kWorkersMax; {"workers": what it becomes}, or 409 if that many cannot listen
 //   POST /stop[?how=quick]
 //   POST /reload                  configuration and application anew; answers when it is done, or was refused
 //   GET  /fds[?slot=N]            the report of the worker that serves there; without a slot {"workers": [...]}

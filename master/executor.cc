@@ -170,7 +170,8 @@ void Master::tell_owner(SlotIndex slot) {
 
 void Master::open_slot(SlotIndex slot) {
   if (auto opened = parts_.listeners.open_slot(slot); !opened) {
-    pending_.push_back(event::SlotOpenFailed{.slot = slot, .reason = opened.error().message});
+    slot_refusal_ = opened.error().message;
+    pending_.push_back(event::SlotOpenFailed{.slot = slot, .reason = slot_refusal_});
     return;
   }
   pending_.push_back(event::SlotOpened{slot});

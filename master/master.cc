@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "common/check.h"
+#include "common/format.h"
 #include "common/log.h"
 #include "master/exit_status.h"
 #include "master/status_report.h"
@@ -294,10 +295,14 @@ bool Master::recycle(SlotIndex slot) {
   return false;
 }
 
-std::uint32_t Master::scale(std::uint32_t workers) {
+common::Result<std::uint32_t> Master::scale(std::uint32_t workers) {
+  if (supervision_.phase() >= Phase::kStopGraceful) return common::fail("the service stops");
   const std::uint32_t within = follower_.clamp(workers);
   feed(event::ScaleAsked{within});
-  return within;
+  const std::uint32_t wanted = supervision_.workers_wanted();
+  if (wanted >= within) return within;
+  return common::fail(
+      common::format("cannot scale to {} workers, there will be {}: {}", within, wanted, slot_refusal_));
 }
 
 void Master::stop(StopKind kind) {

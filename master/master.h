@@ -47,11 +47,9 @@ class Master final : public ServiceView, public ServiceOrders {
   // Returns the exit code of the program.
   common::Result<int> run();
 
-  // ServiceView
-  Json status(common::TimePoint now) const override;
-  // ServiceOrders
+  Json status(common::TimePoint now) const override;  // for ServiceView; the next ones for ServiceOrders
   bool recycle(SlotIndex slot) override;
-  std::uint32_t scale(std::uint32_t workers) override;
+  common::Result<std::uint32_t> scale(std::uint32_t workers) override;
   void stop(StopKind kind) override;
   ControlOutcome reload(ClientToken client) override;
   ControlOutcome inspect(std::optional<SlotIndex> slot, ClientToken client) override;
@@ -139,6 +137,7 @@ class Master final : public ServiceView, public ServiceOrders {
   Generation last_generation_ = kFirstGeneration;  // ever tried
   std::optional<Settling> settling_;
   Strangers strangers_;
+  std::string slot_refusal_;   // why the last slot that could not be opened could not
   std::deque<Event> pending_;  // results of actions; told after the step that wanted them
   common::TimePoint started_at_{};
   common::TimePoint next_sample_{};

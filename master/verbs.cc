@@ -38,9 +38,7 @@ Question question_for(const ClientRequest& request) {
     case ClientVerb::kRecycle:
       return {"POST", common::format("/recycle?slot={}", slot),
               common::format("slot {}: replacement of its worker queued", slot)};
-    case ClientVerb::kScale:
-      return {"POST", common::format("/scale?workers={}", request.workers),
-              common::format("scaling to {} workers", request.workers)};
+    case ClientVerb::kScale: return {"POST", common::format("/scale?workers={}", request.workers), ""};
     case ClientVerb::kCloseFd:
       return {"POST", common::format("/close-fd?slot={}&fd={}&how={}", slot, request.fd, name_of(request.how)),
               common::format("slot {}: descriptor {} {}", slot, request.fd,
@@ -82,15 +80,27 @@ std::string refusal_of(const ControlAnswer& answer) {
   return common::format("the supervisor answered with status {}", answer.status);
 }
 
+// A range in the configuration may have moved the number.
+std::string render_scale(std::uint32_t asked, const common::Json& body) {
+  const auto becomes = body.find("workers");
+  const bool is_told = becomes != body.end() && becomes->is_number_unsigned();
+  const std::uint32_t workers = is_told ? becomes->get<std::uint32_t>() : asked;
+  const std::string text = common::format("scaling to {} workers", workers);
+  return workers == asked ? text : text + common::format(", as near to {} as the configuration allows", asked);
+}
+
+std::string render(const ClientRequest& request, const common::Json& body) {
+  if (request.verb == ClientVerb::kFds) return render_fds(body, request.detail);
+  if (request.verb == ClientVerb::kScale) return render_scale(request.workers, body);
+  return render_status(body);
+}
+
 int print_answer(const ClientRequest& request, const Question& question, const ControlAnswer& answer) {
   const common::Json body = common::Json::parse(answer.body, nullptr, false);
   if (!body.is_object()) return refuse("the answer is not a whole JSON object; is this a supervisor's control socket?");
   std::string text = answer.body;
   if (request.form == OutputForm::kText) {
-    const auto render = [&] {
-      return request.verb == ClientVerb::kFds ? render_fds(body, request.detail) : render_status(body);
-    };
-    text = question.done.empty() ? render() : question.done;
+    text = question.done.empty() ? render(request, body) : question.done;
   }
   if (!text.ends_with('\n')) text += '\n';
   std::cout << text << std::flush;

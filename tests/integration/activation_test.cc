@@ -108,6 +108,29 @@ TEST(Activation, ServesEverySocketAlsoAfterScaling) {
   }
 }
 
+// As those of another network namespace are: there are two, and none of ours can stand beside them.
+TEST(Activation, RefusesToScaleBeyondSocketsThatCannotBeJoined) {
+  Activator activator(Activator::Notify::kNo);
+  common::UniqueFd first = listening_socket("127.0.0.1:0", ReusePort::kYes);
+  const std::string address = support::address_of(first.get());
+  common::UniqueFd second = listening_socket(address, ReusePort::kYes);
+  for (const int fd : {first.get(), second.get()}) {
+    const int off = 0;
+    ASSERT_EQ(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off), 0);
+  }
+  activator.pass(std::move(first), "web.socket");
+  activator.pass(std::move(second), "web.socket");
+  SupervisorProcess server(activator.options(with({"--workers", "2"})));
+  ASSERT_TRUE(server.wait_ready(2)) << server.output();
+  const support::HttpResponse refused = server.control("POST", "/scale?workers=4");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_THAT(refused.body, HasSubstr("cannot scale to 4 workers, there will be 2: "));
+  EXPECT_THAT(refused.body, HasSubstr("bound without SO_REUSEPORT"));
+  EXPECT_TRUE(server.wait_ready(2)) << server.output();
+  expect_served(address);
+  EXPECT_EQ(server.control("POST", "/scale?workers=2").status, 202) << "what was refused is forgotten";
+}
+
 TEST(Activation, LeavesAUnixSocketsFileToWhoeverMadeIt) {
   const support::TemporaryDirectory directory;
   Activator activator(Activator::Notify::kNo);

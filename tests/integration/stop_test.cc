@@ -1,4 +1,5 @@
 // Stopping: how each way to end the service, or a part of it, treats the work in hand.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -9,6 +10,7 @@
 #include "support/load_generator.h"
 #include "support/process_table.h"
 #include "support/supervisor_process.h"
+#include "support/waiting_clients.h"
 
 namespace {
 
@@ -16,6 +18,7 @@ using support::Deadline;
 using support::get_request;
 using support::HttpClient;
 using support::HttpRead;
+using support::HttpResponse;
 using support::joined;
 using support::LoadGenerator;
 using support::LoadMode;
@@ -23,6 +26,7 @@ using support::LoadReport;
 using support::ReadOutcome;
 using support::Status;
 using support::SupervisorProcess;
+using ::testing::HasSubstr;
 
 std::vector<std::string> workers(int count) { return {"--workers", std::to_string(count)}; }
 
@@ -181,6 +185,19 @@ TEST(Scale, RefusesANumberItCannotServe) {
     EXPECT_EQ(server.control("POST", std::string("/scale?workers=") + number).status, 400) << number;
   }
   EXPECT_TRUE(server.wait_ready(1));
+}
+
+TEST(Scale, IsRefusedWhileWorkersLeaveForGood) {
+  SupervisorProcess server({.arguments = workers(1)});
+  ASSERT_TRUE(server.wait_ready(1));
+  support::WaitingClients client(server.address(), 1, "/sleep?ms=1500");
+  ASSERT_TRUE(server.wait_status([](const support::Status& now) { return now.workers.at(0).in_flight == 1; }));
+  ASSERT_EQ(server.control("POST", "/stop").status, 202);
+  const HttpResponse refused = server.control("POST", "/scale?workers=4");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_THAT(refused.body, HasSubstr("the service stops"));
+  EXPECT_EQ(client.lost(), 0);
+  EXPECT_EQ(server.wait_exit(), 0);
 }
 
 TEST(Control, AnswersOtherRequestsHonestly) {

@@ -24,7 +24,8 @@ struct Service : master::ServiceView, master::ServiceOrders {
     recycled = slot;
     return slot < 2;
   }
-  std::uint32_t scale(std::uint32_t workers) override {
+  common::Result<std::uint32_t> scale(std::uint32_t workers) override {
+    if (!room_for_more) return common::fail("no room");
     scaled = workers;
     return workers;
   }
@@ -45,6 +46,7 @@ struct Service : master::ServiceView, master::ServiceOrders {
   }
 
   std::optional<master::SlotIndex> recycled;
+  bool room_for_more = true;
   std::optional<std::uint32_t> scaled;
   std::optional<master::StopKind> stopped;
   std::optional<master::ClientToken> reloading;
@@ -112,6 +114,13 @@ TEST_F(ControlApi, ScalesFromOneToTheLargestNumberAndNoFurther) {
   EXPECT_FALSE(service.scaled);
   EXPECT_EQ(now("POST", "/scale", {{"workers", most}}).status, 202);
   EXPECT_EQ(service.scaled, common::kWorkersMax);
+}
+
+TEST_F(ControlApi, SaysWhyThereCannotBeSoManyWorkers) {
+  service.room_for_more = false;
+  const master::ControlReply reply = now("POST", "/scale", {{"workers", "9"}});
+  EXPECT_EQ(reply.status, 409);
+  EXPECT_EQ(common::Json::parse(reply.body), (common::Json{{"error", "no room"}}));
 }
 
 TEST_F(ControlApi, StopsAsAsked) {

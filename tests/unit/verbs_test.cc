@@ -211,6 +211,19 @@ TEST(Verbs, AskWhatTheContractSays) {
   }
 }
 
+TEST(Verbs, SayWhatARangeMadeOfTheNumberOfWorkers) {
+  const Directory directory;
+  const auto scaled = [&](const std::string& name, const std::string& body) {
+    ClientRequest request = with_workers(8);
+    request.control_path = directory.path(name);
+    OneAnswer supervisor(request.control_path, "HTTP/1.1 202 Accepted\r\n\r\n" + body);
+    return run(request).output;
+  };
+  EXPECT_EQ(scaled("a", R"({"workers":8})"), "scaling to 8 workers\n");
+  EXPECT_EQ(scaled("b", R"({"workers":4})"), "scaling to 4 workers, as near to 8 as the configuration allows\n");
+  EXPECT_EQ(scaled("c", R"({"workers":"many"})"), "scaling to 8 workers\n");
+}
+
 TEST(Verbs, AskForDescriptorsOfOneWorkerOrAll) {
   const Directory directory;
   const std::string answer = "HTTP/1.1 200 OK\r\n\r\n" + std::string(kFds);
