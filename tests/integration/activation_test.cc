@@ -227,6 +227,7 @@ TEST(Activation, LetsNoClientOfASharedSocketWaitForAWorkerThatIsBusy) {
     expect_served(address);
     const pid_t worker = server.worker(slot);
     HttpClient busy = client_of(server, worker);
+    ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 0; }));
     ASSERT_TRUE(busy.send(support::get_request("/sleep?ms=2000")));
     ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 1; }));
     EXPECT_EQ(server.get("/hello").status, 200);

@@ -100,6 +100,7 @@ TEST(Descriptors, OfClientsThatWaitBehindALongHandlerAreTheServers) {
     ASSERT_TRUE(client->send(get_request("/hello")));
     ASSERT_EQ(client->read().outcome, ReadOutcome::kAnswer);
   }
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 0; }));
   ASSERT_TRUE(first.send(get_request("/sleep?ms=500")));
   ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 1; }));
   ASSERT_TRUE(second.send(get_request("/sleep?ms=1000")));
