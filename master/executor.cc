@@ -45,7 +45,7 @@ void Master::execute(const Action& action) {
                  [this](const action::OpenSlot& order) { open_slot(order.slot); },
                  [this](const action::RetireSlot& order) {
                    parts_.listeners.retire_slot(order.slot, common::Clock::now());
-                   if (parts_.listeners.needs_sweep()) next_sweep_ = common::Clock::now();
+                   if (parts_.listeners.needs_sweep()) sweep_.ask();
                  },
                  [this](const action::KeepSlot& order) { parts_.listeners.un_retire(order.slot); },
                  [this](const action::CloseSlot& order) { close_slot(order.slot); },
@@ -185,7 +185,7 @@ void Master::close_slot(SlotIndex slot) {
     hand_on(std::move(clients));
   }
   parts_.listeners.close_slot(slot);
-  if (parts_.listeners.needs_sweep()) next_sweep_ = common::Clock::now();
+  if (parts_.listeners.needs_sweep()) sweep_.ask();
 }
 
 // To the first worker that takes them; at most common::kAdoptMax.
@@ -210,7 +210,7 @@ void Master::hand_on(std::vector<common::UniqueFd> clients) {
 }
 
 void Master::report_ready() {
-  if (parts_.listeners.needs_sweep()) next_sweep_ = common::Clock::now();
+  if (parts_.listeners.needs_sweep()) sweep_.ask();
   std::string addresses;
   for (const ListenerView& listener : parts_.listeners.views()) {
     addresses += (addresses.empty() ? "" : ", ") + listener.address;

@@ -102,6 +102,7 @@ class Listeners {
 
   // What commit_change(), abandon_change() and open() have left over, when no worker accepts there any more. And
   // activated sockets after retire_slot(), which nobody can close: needs_sweep() as long as there are some.
+  std::vector<int> retiring_sockets() const;  // borrowed
   std::vector<common::UniqueFd> accept_retiring(std::size_t most);
   void close_retiring(common::TimePoint now);  // those that have retired for kSettling and have empty queues
   bool any_retiring() const;
@@ -145,7 +146,6 @@ class Listeners {
   void end_change(common::TimePoint now);
   void retire(ListenerGroup& group, common::TimePoint now);
   std::vector<int> own_sockets(SlotIndex slot) const;
-  std::vector<int> retiring_sockets() const;
   std::vector<bool> choice_for(const ListenerGroup& group) const;
   void apply_steering();
   void try_steering();

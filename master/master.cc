@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <tuple>
 
 #include "common/check.h"
 #include "common/format.h"
@@ -45,6 +46,7 @@ Master::Master(MasterParts parts)
       active_(std::move(parts_.first)),
       supervision_(settings_of(active_.config), parts_.totals.counters),
       workers_(parts_.scoreboard),
+      sweep_(poller_),
       inspector_(poller_, inspection_as(active_.privileges)),
       reports_(inspector_, desk_, workers_, [this](WorkerId worker) { drain(worker); }),
       crashes_(inspector_, active_.config.restart),
@@ -86,7 +88,7 @@ common::Result<void> Master::set_up() {
 
 void Master::turn() {
   auto now = common::Clock::now();
-  auto until = std::min(next_sample_, next_sweep_);
+  auto until = std::min(next_sample_, sweep_.deadline());
   if (settling_) until = std::min(until, now + kSettlingInterval);
   if (const auto decision = supervision_.next_deadline()) until = std::min(until, *decision);
   for (const auto deadline : {control_->next_deadline(), desk_.next_deadline(), inspector_.next_deadline(),
@@ -116,6 +118,7 @@ void Master::turn() {
   for (const PollEvent& ready : events) {
     if (control_->owns(ready.fd)) control_->on_event(ready.fd, ready.events, now);
     if (inspector_.owns(ready.fd)) inspector_.on_event(ready.fd, now);
+    if (sweep_.owns(ready.fd)) sweep_.on_event();
   }
   on_signals();
   reap_children();
@@ -133,7 +136,7 @@ void Master::turn() {
   desk_.on_time(now);
   inspector_.on_time(now);
   reports_.on_time(now);
-  if (next_sweep_ <= now) sweep_addresses(now);
+  if (sweep_.deadline() <= now) sweep_addresses(now);
   if (next_sample_ <= now) {
     next_sample_ = now + active_.config.recycle.interval;
     sample_workers(now);
@@ -173,8 +176,8 @@ void Master::on_signal(int signal) {
   const std::uint32_t wanted = supervision_.workers_wanted();
   if (signal == SIGTERM) stop(StopKind::kGraceful);
   if (signal == SIGINT || signal == SIGQUIT) stop(StopKind::kQuick);
-  if (signal == SIGTTIN) scale(wanted + 1);
-  if (signal == SIGTTOU) scale(wanted > 1 ? wanted - 1 : 1);
+  if (signal == SIGTTIN) std::ignore = scale(wanted + 1);
+  if (signal == SIGTTOU) std::ignore = scale(wanted > 1 ? wanted - 1 : 1);
   if (signal == SIGUSR1)
     common::log(common::LogLevel::kInfo, common::LogEvent::kLogReopened,
                 "USR1: the log is standard error, nothing to reopen");

@@ -31,6 +31,7 @@
 #include "master/sampler.h"
 #include "master/strangers.h"
 #include "master/supervision.h"
+#include "master/sweep_watch.h"
 #include "master/template_table.h"
 #include "master/upgrade_desk.h"
 #include "master/worker_table.h"
@@ -120,6 +121,7 @@ class Master final : public ServiceView, public ServiceOrders {
   Supervision supervision_;
   WorkerTable workers_;
   Poller poller_;
+  SweepWatch sweep_;
   AskDesk desk_;
   Inspector inspector_;
   RecycleReports reports_;
@@ -141,8 +143,7 @@ class Master final : public ServiceView, public ServiceOrders {
   std::deque<Event> pending_;  // results of actions; told after the step that wanted them
   common::TimePoint started_at_{};
   common::TimePoint next_sample_{};
-  common::TimePoint next_sweep_ = common::TimePoint::max();  // of addresses that retire
-  std::size_t handed_on_ = 0;                                // batches of clients
+  std::size_t handed_on_ = 0;  // batches of clients
   std::optional<action::Finish> finish_;
 };
 

@@ -26,6 +26,7 @@ class Poller {
   common::Result<void> watch(int fd, std::uint32_t events);
   void change(int fd, std::uint32_t events);
   void forget(int fd);
+  int fd() const { return epoll_.get(); }  // for another poller: readable while something is ready here
 
   // What is ready, at the latest at `until`; valid until the next call. Empty after the deadline or a signal.
   std::span<const PollEvent> wait(std::optional<common::TimePoint> until, common::TimePoint now);

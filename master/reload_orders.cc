@@ -55,15 +55,17 @@ bool Master::prepare_workers(TemplateEntry& entry) {
 }
 
 // Clients that wait at an address which is no longer configured were told that somebody would serve them. Activated
-// sockets beyond the workers stay for ever: where clients come, more are on their way.
+// sockets beyond the workers stay for ever.
 void Master::sweep_addresses(common::TimePoint now) {
-  constexpr common::Duration kSweepInterval = std::chrono::milliseconds(100);
-  constexpr common::Duration kBusySweepInterval = std::chrono::milliseconds(2);
   std::vector<common::UniqueFd> clients = parts_.listeners.accept_retiring(common::kAdoptMax);
-  const common::Duration interval = clients.empty() ? kSweepInterval : kBusySweepInterval;
+  const std::size_t found = clients.size();
   hand_on(std::move(clients));
   parts_.listeners.close_retiring(now);
-  next_sweep_ = parts_.listeners.needs_sweep() ? now + interval : common::TimePoint::max();
+  sweep_.plan({.sockets = parts_.listeners.retiring_sockets(),
+               .revision = parts_.listeners.revision(),
+               .clients = found,
+               .may_close = parts_.listeners.any_retiring()},
+              now);
 }
 
 ControlOutcome Master::reload(ClientToken client) {
@@ -134,7 +136,7 @@ void Master::commit_reload() {
 
 void Master::end_reload(const action::EndReload& end) {
   if (!end.error.empty() && parts_.listeners.changing()) parts_.listeners.abandon_change(common::Clock::now());
-  next_sweep_ = common::Clock::now();
+  sweep_.ask();
   if (!end.error.empty()) return end_reload(end.generation, end.error);
   settling_ = Settling{.generation = end.generation, .until = common::Clock::now() + kSettlingMax};
 }

@@ -13,6 +13,7 @@
 #include "support/activator.h"
 #include "support/http_client.h"
 #include "support/load_generator.h"
+#include "support/process_table.h"
 #include "support/supervisor_process.h"
 #include "support/waiting_clients.h"
 
@@ -104,6 +105,24 @@ TEST(Activation, ServesEverySocketAlsoAfterScaling) {
     ASSERT_TRUE(server.wait_status([&](const support::Status& status) {
       return status.workers.size() == workers && status.ready_by_slot().size() == workers;
     })) << workers;
+    expect_served(address);
+  }
+}
+
+// Three of four connections come to sockets without a worker: they wake the master, which need not look by the clock.
+TEST(Activation, SleepsUntilAClientComesToASocketWithoutAWorker) {
+  Activator activator(Activator::Notify::kNo);
+  const std::string address = pass_equal(activator, 4);
+  SupervisorProcess server(activator.options(with({"--workers", "4", "--set", "recycle.interval=\"60s\""})));
+  ASSERT_TRUE(server.wait_ready(4));
+  ASSERT_EQ(server.control("POST", "/scale?workers=1").status, 202);
+  ASSERT_TRUE(server.wait_status([](const support::Status& status) { return status.workers.size() == 1; }));
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(support::wait_until([&] {
+      const std::uint64_t before = support::voluntary_switches(server.pid());
+      return support::holds_for(std::chrono::milliseconds(500),
+                                [&] { return support::voluntary_switches(server.pid()) == before; });
+    })) << "it is woken although nobody comes";
     expect_served(address);
   }
 }
