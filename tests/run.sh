@@ -53,7 +53,8 @@ complaints() {
 
 configure() { cmake --preset "$1" >"$logs/configure" 2>&1 || { cat "$logs/configure"; return 1; }; }
 build() { configure "$1" && cmake --build --preset "$1" "${@:2}"; }
-run_tests() { ctest --preset "$1" --parallel "$(nproc)" "${@:2}"; }
+# Tests wait more than they work, so there may be more of them than processors.
+run_tests() { ctest --preset "$1" --parallel "$(($(nproc) + 1))" "${@:2}"; }
 chosen=()
 if [ -n "$label" ]; then chosen=(-L "^$label\$"); fi
 
