@@ -1,6 +1,7 @@
 // Channel: sendmsg and recvmsg with descriptors attached.
 #include "common/channel.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -70,6 +71,11 @@ Result<void> Channel::send(const Message& message, std::span<const int> fds) con
     if (errno != EINTR) return fail_errno("send on a channel", errno);
   }
   return {};
+}
+
+bool Channel::has_room() const {
+  pollfd entry{.fd = fd(), .events = POLLOUT, .revents = 0};
+  return poll(&entry, 1, 0) > 0 && (entry.revents & POLLOUT) != 0;
 }
 
 Result<std::variant<Received, ChannelEmpty, ChannelClosed>> Channel::receive(Wait wait) const {

@@ -38,6 +38,9 @@ class Channel {
   // `fds` stay the caller's. errnum is EAGAIN if the peer does not read, EPIPE if it is gone.
   Result<void> send(const Message& message, std::span<const int> fds = {}) const;
 
+  // For a message that may wait: less than a quarter of what the peer may leave unread is unread (unix(7), POLLOUT).
+  bool has_room() const;
+
   enum class Wait { kNo, kYes };
   Result<std::variant<Received, ChannelEmpty, ChannelClosed>> receive(Wait wait) const;
 

@@ -188,7 +188,18 @@ void Master::close_slot(SlotIndex slot) {
   if (parts_.listeners.needs_sweep()) sweep_.ask();
 }
 
-// To the first worker that takes them; at most common::kAdoptMax.
+// At once, that is: those who wait for a worker in a handler are lost with it if it never comes back from there.
+bool Master::takes_clients(const WorkerView& view) const {
+  constexpr common::Duration kHandlerPatience = std::chrono::milliseconds(100);
+  const WorkerEntry* entry = workers_.find(view.worker);
+  if (view.state != VisibleState::kReady || entry == nullptr || !entry->channel || !entry->channel.has_room())
+    return false;
+  const auto accepting = workers_.gauges(*entry).accepting.load(std::memory_order_relaxed);
+  return accepting != static_cast<std::uint32_t>(common::Accepting::kStarving) &&
+         !workers_.is_stuck(*entry, common::Clock::now(), kHandlerPatience);
+}
+
+// To the first worker that takes them, or any other; at most common::kAdoptMax.
 void Master::hand_on(std::vector<common::UniqueFd> clients) {
   if (clients.empty()) return;
   common::Message message;
@@ -198,6 +209,7 @@ void Master::hand_on(std::vector<common::UniqueFd> clients) {
   std::vector<WorkerView> views = supervision_.workers();
   std::ranges::rotate(
       views, views.begin() + static_cast<std::ptrdiff_t>(handed_on_++ % std::max<std::size_t>(views.size(), 1)));
+  std::ranges::partition(views, [this](const WorkerView& view) { return takes_clients(view); });
   for (const WorkerView& view : views) {
     const WorkerEntry* entry = workers_.find(view.worker);
     if (view.state != VisibleState::kReady || entry == nullptr || !entry->channel) continue;

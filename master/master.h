@@ -45,8 +45,7 @@ class Master final : public ServiceView, public ServiceOrders {
  public:
   explicit Master(MasterParts parts);
 
-  // Returns the exit code of the program.
-  common::Result<int> run();
+  common::Result<int> run();  // the exit code of the program
 
   Json status(common::TimePoint now) const override;  // for ServiceView; the next ones for ServiceOrders
   bool recycle(SlotIndex slot) override;
@@ -104,6 +103,7 @@ class Master final : public ServiceView, public ServiceOrders {
   AddressSet addresses_of(Generation generation) const;
   void open_slot(SlotIndex slot);
   void close_slot(SlotIndex slot);
+  bool takes_clients(const WorkerView& view) const;
   void hand_on(std::vector<common::UniqueFd> clients);
 
   void sample_workers(common::TimePoint now);

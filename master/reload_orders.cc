@@ -57,13 +57,17 @@ bool Master::prepare_workers(TemplateEntry& entry) {
 // Clients that wait at an address which is no longer configured were told that somebody would serve them. Activated
 // sockets beyond the workers stay for ever.
 void Master::sweep_addresses(common::TimePoint now) {
-  std::vector<common::UniqueFd> clients = parts_.listeners.accept_retiring(common::kAdoptMax);
+  const bool is_taken =
+      std::ranges::any_of(supervision_.workers(), [this](const auto& view) { return takes_clients(view); });
+  std::vector<common::UniqueFd> clients;
+  if (is_taken) clients = parts_.listeners.accept_retiring(common::kAdoptMax);  // else they wait where they are
   const std::size_t found = clients.size();
   hand_on(std::move(clients));
   parts_.listeners.close_retiring(now);
   sweep_.plan({.sockets = parts_.listeners.retiring_sockets(),
                .revision = parts_.listeners.revision(),
                .clients = found,
+               .is_held_back = !is_taken,
                .may_close = parts_.listeners.any_retiring()},
               now);
 }

@@ -9,6 +9,7 @@ namespace master {
 namespace {
 
 constexpr common::Duration kInterval = std::chrono::milliseconds(100);
+constexpr common::Duration kHeldInterval = std::chrono::milliseconds(10);
 constexpr common::Duration kBusyInterval = std::chrono::milliseconds(2);
 
 }  // namespace
@@ -21,10 +22,10 @@ void SweepWatch::on_event() {
 // Whoever is woken and finds nobody (accept() fails, or somebody else was faster) would be woken at once again.
 void SweepWatch::plan(const Sweep& sweep, common::TimePoint now) {
   const bool is_in_vain = std::exchange(is_woken_, false) && sweep.clients == 0;
-  const bool is_blind = !sweep.sockets.empty() && (is_in_vain || !watch(sweep));
+  const bool is_blind = !sweep.sockets.empty() && (sweep.is_held_back || is_in_vain || !watch(sweep));
   if (is_blind || sweep.sockets.empty()) unwatch();
-  deadline_ = common::TimePoint::max();
-  if (sweep.may_close || is_blind) deadline_ = now + (is_blind && sweep.clients > 0 ? kBusyInterval : kInterval);
+  deadline_ = sweep.may_close ? now + kInterval : common::TimePoint::max();
+  if (is_blind) deadline_ = now + (sweep.is_held_back ? kHeldInterval : sweep.clients > 0 ? kBusyInterval : kInterval);
 }
 
 bool SweepWatch::watch(const Sweep& sweep) {

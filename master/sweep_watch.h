@@ -18,6 +18,7 @@ class SweepWatch {
     std::vector<int> sockets;  // borrowed: what is left to be swept, until the next plan()
     std::uint64_t revision;  // another one when a number may mean another socket
     std::size_t clients;  // that this sweep has found
+    bool is_held_back;  // it has not looked for any, because no worker would have taken them
     bool may_close;  // sockets are closed when they have been empty for long enough
   };
 

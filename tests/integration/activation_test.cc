@@ -127,6 +127,25 @@ TEST(Activation, SleepsUntilAClientComesToASocketWithoutAWorker) {
   }
 }
 
+// The only one is in a handler for longer than a moment, and is killed there: it would take those with it whom it had.
+TEST(Activation, LeavesClientsInTheQueueWhileNoWorkerCouldTakeThem) {
+  Activator activator(Activator::Notify::kNo);
+  const std::string address = pass_equal(activator, 4);
+  SupervisorProcess server(activator.options(with({"--workers", "4"})));
+  ASSERT_TRUE(server.wait_ready(4));
+  ASSERT_EQ(server.control("POST", "/scale?workers=1").status, 202);
+  ASSERT_TRUE(server.wait_status([](const support::Status& now) { return now.workers.size() == 1; }));
+  support::WaitingClients busy(address, 1, "/sleep?ms=60000");
+  ASSERT_TRUE(server.wait_status([](const support::Status& now) { return now.workers.at(0).in_flight == 1; }));
+  const common::TimePoint moment = common::Clock::now() + std::chrono::milliseconds(150);
+  ASSERT_TRUE(support::wait_until([&] { return common::Clock::now() > moment; }));
+  support::WaitingClients waiting(address, 60);
+  ASSERT_TRUE(server.status().has_value()) << "the master has turned, and seen them";
+  kill(server.worker(0), SIGKILL);
+  EXPECT_EQ(waiting.refused() + waiting.lost(), 0);
+  EXPECT_EQ(busy.lost(), 1);
+}
+
 // As those of another network namespace are: there are two, and none of ours can stand beside them.
 TEST(Activation, RefusesToScaleBeyondSocketsThatCannotBeJoined) {
   Activator activator(Activator::Notify::kNo);

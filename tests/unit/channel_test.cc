@@ -51,6 +51,15 @@ TEST(Channel, CarriesDescriptorsCloseOnExec) {
   EXPECT_EQ(read(reader.get(), &byte, 1), 1);
 }
 
+TEST(Channel, HasRoomUntilThePeerLeavesTooMuchUnread) {
+  auto [left, right] = Channel::create_pair().value();
+  std::size_t sent = 0;
+  while (left.has_room()) ASSERT_TRUE(left.send(message_of(MessageType::kDrain))) << ++sent;
+  EXPECT_TRUE(left.send(message_of(MessageType::kDrain))) << "orders that may not wait go through";
+  while (!std::holds_alternative<common::ChannelEmpty>(right.receive(Channel::Wait::kNo).value())) continue;
+  EXPECT_TRUE(left.has_room());
+}
+
 TEST(Channel, TellsThatThePeerIsGone) {
   auto pair = Channel::create_pair().value();
   pair.second = Channel();

@@ -59,12 +59,18 @@ struct SweepWatchTest : testing::Test {
     return woken;
   }
   void plan(std::vector<int> sockets, std::size_t clients = 0, bool may_close = false) {
-    watch.plan({.sockets = std::move(sockets), .revision = revision, .clients = clients, .may_close = may_close}, kNow);
+    watch.plan({.sockets = std::move(sockets),
+                .revision = revision,
+                .clients = clients,
+                .is_held_back = is_held_back,
+                .may_close = may_close},
+               kNow);
   }
 
   master::Poller poller;
   SweepWatch watch{poller};
   std::uint64_t revision = 1;
+  bool is_held_back = false;
   Listener one;
   Listener other;
 };
@@ -115,6 +121,18 @@ TEST_F(SweepWatchTest, RestsAfterItWasWokenInVain) {
   EXPECT_EQ(watch.deadline(), kNow + milliseconds(100));
   plan({one.fd()});  // it is that time
   EXPECT_TRUE(is_woken());
+}
+
+TEST_F(SweepWatchTest, LooksForWorkersByTheClockWhileClientsAreHeldBack) {
+  plan({one.fd()});
+  one.connect();
+  ASSERT_TRUE(is_woken());
+  is_held_back = true;
+  plan({one.fd()});
+  EXPECT_FALSE(is_woken());
+  EXPECT_EQ(watch.deadline(), kNow + milliseconds(10));
+  plan({});
+  EXPECT_EQ(watch.deadline(), TimePoint::max()) << "nobody can be there";
 }
 
 TEST_F(SweepWatchTest, LooksOftenWhereItCannotWatch) {
