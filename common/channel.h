@@ -38,7 +38,7 @@ class Channel {
   // `fds` stay the caller's. errnum is EAGAIN if the peer does not read, EPIPE if it is gone.
   Result<void> send(const Message& message, std::span<const int> fds = {}) const;
 
-  // For a message that may wait: less than a quarter of what the peer may leave unread is unread (unix(7), POLLOUT).
+  // For a message that may wait: at most a quarter of the send buffer is unread (POLLOUT; Linux, unix_writable()).
   bool has_room() const;
 
   enum class Wait { kNo, kYes };

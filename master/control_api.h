@@ -30,7 +30,7 @@ class ServiceOrders {
   virtual ~ServiceOrders() = default;
   // False if no worker serves in that slot.
   virtual bool recycle(SlotIndex slot) = 0;
-  // Returns the number that it becomes (a range in the configuration has the last word), or why there can be no more.
+  // Returns the number that it becomes (a range in the configuration has the last word), or why it does not.
   virtual common::Result<std::uint32_t> scale(std::uint32_t workers) = 0;
   virtual void stop(StopKind kind) = 0;
   // Answers when the rollout has ended, with reload_reply().
@@ -44,7 +44,7 @@ class ServiceOrders {
 
 //   GET  /status                  the whole state
 //   POST /recycle?slot=N          replace the worker of a slot
-//   POST /scale?workers=N         1 to kWorkersMax; {"workers": what it becomes}, or 409 if that many cannot listen
+//   POST /scale?workers=N         1 to kWorkersMax; {"workers": what it becomes}, 409 if that many cannot listen
 //   POST /stop[?how=quick]
 //   POST /reload                  configuration and application anew; answers when it is done, or was refused
 //   GET  /fds[?slot=N]            the report of the worker that serves there; without a slot {"workers": [...]}

@@ -188,7 +188,7 @@ void Master::close_slot(SlotIndex slot) {
   if (parts_.listeners.needs_sweep()) sweep_.ask();
 }
 
-// At once, that is: those who wait for a worker in a handler are lost with it if it never comes back from there.
+// Whether it does so at once: those who wait for a worker in a handler are lost with it if it never comes back.
 bool Master::takes_clients(const WorkerView& view) const {
   constexpr common::Duration kHandlerPatience = std::chrono::milliseconds(100);
   const WorkerEntry* entry = workers_.find(view.worker);
