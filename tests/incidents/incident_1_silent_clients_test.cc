@@ -92,7 +92,10 @@ TEST(Incident1, CostsDescriptorsOfTenThousandClientsOnlyUntilTheirDeadlines) {
   ASSERT_TRUE(server.wait_ready(2));
   ASSERT_EQ(server.get("/hello").status, 200);
   std::map<pid_t, std::size_t> before;
-  for (const int slot : {0, 1}) before[server.worker(slot)] = support::open_files(server.worker(slot));
+  for (const int slot : {0, 1}) {
+    const pid_t worker = server.worker(slot);
+    before[worker] = support::open_files_at_rest(worker);
+  }
   LoadGenerator well_behaved({.address = server.address(), .mode = LoadMode::kNewConnection, .threads = 1});
   Crowd crowd = connect_crowd(server.address(), count);
   for (std::size_t index = 0; index < crowd.size(); ++index) burden(crowd[index], burden_of(index));

@@ -141,7 +141,7 @@ TEST(Flow, FreesTheDescriptorsOfClientsThatVanish) {
   ASSERT_TRUE(server.wait_ready(1));
   const std::string pid_text = server.get("/pid").body;
   const pid_t worker = static_cast<pid_t>(std::stol(pid_text));
-  const std::size_t before = support::open_files(worker);
+  const std::size_t before = support::open_files_at_rest(worker);
   for (int round = 0; round < 50; ++round) {
     HttpClient begun = server.connect();
     ASSERT_TRUE(begun.send("GET /he"));

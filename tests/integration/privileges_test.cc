@@ -217,9 +217,9 @@ TEST_F(Privileges, LeaveTheMasterAbleToLookIntoAWorkerAndToCloseWhatItHas) {
     if (each["kind"] == "eventfd" && each["owner"] == "application") leaked = each["fd"].get<int>();
   }
   ASSERT_GE(leaked, 0) << answer.body;
-  const auto before = support::open_files(server.worker(0));
+  const std::size_t before = support::open_files_at_rest(server.worker(0));
   EXPECT_EQ(server.control("POST", "/close-fd?slot=0&fd=" + std::to_string(leaked)).status, 200);
-  EXPECT_LT(support::open_files(server.worker(0)), before);
+  EXPECT_TRUE(support::wait_until([&] { return support::open_files(server.worker(0)) < before; }));
   const Json status = Json::parse(server.control("GET", "/status").body, nullptr, false);
   EXPECT_GT(status["workers"][0]["pss_bytes"], 0);
   EXPECT_GT(status["workers"][0]["fds"]["total"], 0);

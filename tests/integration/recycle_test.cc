@@ -226,7 +226,7 @@ TEST(Recycle, ReplacesOnDemandInTheSameSlotOnTheSameSocket) {
 TEST(Recycle, LeavesTheMastersDescriptorsAsTheyWere) {
   SupervisorProcess server({.arguments = workers(2)});
   ASSERT_TRUE(server.wait_ready(2));
-  const std::size_t before = support::open_files(server.pid());
+  const std::size_t before = support::open_files_at_rest(server.pid());
   const int rounds = support::effort(20, 100);
   for (int round = 0; round < rounds; ++round) {
     const int slot = round % 2;

@@ -222,12 +222,12 @@ TEST(Reload, HundredTimesLeavesTheMasterAsItWas) {
     return server.wait_status([](const Status& status) { return status.workers.size() == 2; });
   };
   ASSERT_TRUE(settled());
-  const std::uint64_t descriptors = server.status()->master_fds;
+  const std::size_t descriptors = support::open_files_at_rest(server.pid());
   const std::uint64_t memory = support::private_bytes(server.pid());
   for (int count = 0; count < 100; ++count) ASSERT_EQ(server.control("POST", "/reload").status, 200);
   ASSERT_TRUE(settled());
-  EXPECT_TRUE(server.wait_status([&](const Status& status) { return status.master_fds == descriptors; }))
-      << server.status()->master_fds << " descriptors, " << descriptors << " before";
+  EXPECT_TRUE(support::wait_until([&] { return support::open_files(server.pid()) == descriptors; }))
+      << support::open_files(server.pid()) << " descriptors instead of " << descriptors;
   EXPECT_LT(support::private_bytes(server.pid()), memory + memory / 4 + 500'000);
 }
 

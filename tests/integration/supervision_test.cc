@@ -126,7 +126,7 @@ TEST(Supervision, LosesOnlyWhatIsInFlightWhenRandomWorkersAreKilledUnderLoad) {
   const int kills = support::effort(40, 200);
   SupervisorProcess server({.arguments = joined({workers(kWorkers), quick_restarts()})});
   ASSERT_TRUE(server.wait_ready(kWorkers));
-  const std::size_t descriptors = support::open_files(server.pid());
+  const std::size_t descriptors = support::open_files_at_rest(server.pid());
   LoadGenerator load({.address = server.address(), .mode = LoadMode::kNewConnection, .threads = kClients});
   std::mt19937 engine(11);
   for (int round = 0; round < kills; ++round) {
