@@ -28,7 +28,9 @@ TEST(Ledger, SeesWhatAQuickStopLoses) {
 TEST(Ledger, SeesWhatAKilledWorkerLosesUnlessTheDriverKilledIt) {
   Trial trial({.workers = 1});
   ASSERT_TRUE(trial.begin());
-  ASSERT_EQ(::kill(trial.process().worker(0), SIGKILL), 0);
+  const pid_t worker = trial.process().worker(0);
+  ASSERT_GT(worker, 0);
+  ASSERT_EQ(::kill(worker, SIGKILL), 0);
   trial.expect_progress();
   const Judgement judgement = trial.finish();
   EXPECT_GT(cut_off(judgement) + judgement.hasty, 0U) << judgement;
