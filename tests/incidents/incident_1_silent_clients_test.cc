@@ -100,7 +100,8 @@ TEST(Incident1, CostsDescriptorsOfTenThousandClientsOnlyUntilTheirDeadlines) {
   Crowd crowd = connect_crowd(server.address(), count);
   for (std::size_t index = 0; index < crowd.size(); ++index) burden(crowd[index], burden_of(index));
   const common::TimePoint all_there = common::Clock::now();
-  EXPECT_GE(connections(server), count * 9 / 10) << "this is no burden";
+  // The last of them may be yet to be accepted.
+  EXPECT_TRUE(support::wait_until([&] { return connections(server) >= count * 9 / 10; })) << "this is no burden";
   EXPECT_TRUE(well_behaved.wait_for_answers(50)) << well_behaved.report();
   EXPECT_TRUE(support::wait_until(
       [&] {
@@ -110,7 +111,7 @@ TEST(Incident1, CostsDescriptorsOfTenThousandClientsOnlyUntilTheirDeadlines) {
       Deadline(std::chrono::seconds(30))))
       << connections(server) << " connections are left";
   EXPECT_LE(common::Clock::now() - all_there, support::patience(kTimeout + kSlack));
-  EXPECT_EQ(count_open(crowd), 0U);
+  EXPECT_TRUE(support::wait_until([&] { return count_open(crowd) == 0; })) << "two were not those of the load";
   const LoadReport report = well_behaved.stop();
   EXPECT_EQ(report.failed(), 0U) << report;
   for (const auto& [pid, descriptors] : before) {
@@ -162,7 +163,7 @@ TEST(Incident1, MakesTheOldestIdleClientsGiveWayFirst) {
 }
 
 // More silent clients than there are places, and then one that asks, again if it is told to.
-bool newcomer_is_served(const std::string& timeouts) {
+bool newcomer_is_served(const std::string& timeouts, common::Duration wait) {
   SupervisorProcess server({.arguments = joined({{"--workers", "1"},
                                                  with_timeouts(timeouts),
                                                  support::set("limits.connections", "50"),
@@ -171,13 +172,14 @@ bool newcomer_is_served(const std::string& timeouts) {
   Crowd silent = connect_crowd(server.address(), 100);
   // Having begun, they are no longer those that have to give way when somebody else comes.
   for (HttpClient& client : silent) burden(client, Burden::kHalfAHead);
-  const Deadline deadline(std::chrono::seconds(3));
+  const Deadline deadline(wait);
   return support::wait_until([&] { return server.get("/hello", deadline).status == 200; }, deadline);
 }
 
 TEST(Incident1, IsPreventedByTheDeadlinesAndComesBackWithoutThem) {
-  EXPECT_TRUE(newcomer_is_served("500ms"));
-  EXPECT_FALSE(newcomer_is_served("1h")) << "so it is not the deadlines that the other tests test";
+  EXPECT_TRUE(newcomer_is_served("500ms", std::chrono::seconds(10)));
+  EXPECT_FALSE(newcomer_is_served("1h", std::chrono::seconds(3)))
+      << "so it is not the deadlines that the other tests test";
 }
 
 }  // namespace
