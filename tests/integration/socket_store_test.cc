@@ -39,7 +39,8 @@ void kill_and_wait(SupervisorProcess& server) {
 
 TEST(SocketStore, IsNotTakenForSomebodyElseAtAFixedPort) {
   Activator activator;
-  const std::string address = support::address_of(support::listening_socket("127.0.0.1:0").get());
+  // An address of this test's own: until the server has the port, another one may be given it.
+  const std::string address = support::address_of(support::listening_socket("127.0.42.1:0").get());
   const SupervisorOptions wanted = with({"--workers", "2", "--bind", address});
   for (int round = 0; round < 2; ++round) {
     SupervisorProcess server(activator.options(wanted));
@@ -84,6 +85,7 @@ TEST(SocketStore, LosesNobodyWhoWaitsDuringARestart) {
   const SupervisorOptions wanted = with({"--workers", "2", "--bind", "127.0.0.1:0", "--bind", path});
   std::string address;
   for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(support::wait_until([&] { return round == 0 || activator.stored().size() == 3; }));
     support::WaitingClients tcp(round == 0 ? "unix:@nobody" : address, round == 0 ? 0 : 20);
     support::WaitingClients local(path, round == 0 ? 0 : 20);
     EXPECT_EQ(tcp.refused() + local.refused(), 0);
@@ -131,6 +133,7 @@ TEST(SocketStore, MakesAUnixSocketAnewWhoseFileHasGone) {
   {
     SupervisorProcess server(activator.options(wanted));
     ASSERT_TRUE(server.wait_ready(1));
+    ASSERT_TRUE(support::wait_until([&] { return activator.stored().size() == 1; }));
   }
   support::WaitingClients between("unix:" + path, 5);
   ASSERT_TRUE(std::filesystem::remove(path));
