@@ -20,6 +20,10 @@ class ActivationTest : public BootedTest {
     for (int i = 0; i < requests; ++i) pids.insert(fetch(address, "/pid").body);
     return pids;
   }
+  // The first answer is its worker's, and says nothing about the others.
+  bool every_worker_serves(const Service& service) {
+    return container().wait_show(service.unit(), "ActiveState", "active");
+  }
 };
 
 TEST_F(ActivationTest, StartsAsManyWorkersAsThereAreEqualLines) {
@@ -28,6 +32,7 @@ TEST_F(ActivationTest, StartsAsManyWorkersAsThereAreEqualLines) {
   ASSERT_TRUE(service.start_socket().ok());
   EXPECT_EQ(service.show("ActiveState"), "inactive");
   EXPECT_EQ(fetch("127.0.0.1:8100", "/hello").status, 200);
+  ASSERT_TRUE(every_worker_serves(service));
   const support::Status status = service.status();
   EXPECT_EQ(status.workers.size(), 3U);
   ASSERT_EQ(status.listeners.size(), 1U);
@@ -52,6 +57,7 @@ TEST_F(ActivationTest, SharesOneSocketAmongAllWorkers) {
   ASSERT_TRUE(service.start_socket().ok());
   EXPECT_EQ(fetch("127.0.0.1:8100", "/hello").status, 200);
   EXPECT_TRUE(service.wait_journal("every worker serves all inherited sockets"));
+  ASSERT_TRUE(every_worker_serves(service));
   EXPECT_EQ(who_answers("127.0.0.1:8100", 200).size(), 2U);
 }
 
@@ -62,6 +68,7 @@ TEST_F(ActivationTest, AddsASocketForEachOtherWorkerWhereTheUserMay) {
   service.listen({"127.0.0.1:8100"});
   ASSERT_TRUE(service.start_socket().ok());
   EXPECT_EQ(fetch("127.0.0.1:8100", "/hello").status, 200);
+  ASSERT_TRUE(every_worker_serves(service));
   const support::Status status = service.status();
   ASSERT_EQ(status.listeners.size(), 1U);
   EXPECT_EQ(status.listeners[0].sockets, 3);
@@ -112,6 +119,7 @@ TEST_F(ActivationTest, SharesTheSocketOfAnotherNetworkInsteadOfBindingOthersThat
   ASSERT_TRUE(service.start_socket().ok());
   EXPECT_EQ(fetch("127.0.0.1:8100", "/hello").status, 200);
   EXPECT_TRUE(service.wait_journal("of another network namespace (PrivateNetwork=)"));
+  ASSERT_TRUE(every_worker_serves(service));
   EXPECT_EQ(who_answers("127.0.0.1:8100", 200).size(), 2U);
 }
 

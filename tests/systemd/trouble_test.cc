@@ -118,7 +118,9 @@ TEST_F(TroubleTest, OfAMasterThatHangsIsEndedByTheWatchdog) {
   const Service service(container(), "shop", "torture", kTwoWorkers);
   service.add_drop_in("[Service]\nWatchdogSec=2\n");
   ASSERT_TRUE(service.start().ok());
-  ASSERT_EQ(::kill(service.master(), SIGSTOP), 0);
+  const pid_t master = service.master();
+  ASSERT_GT(master, 0);
+  ASSERT_EQ(::kill(master, SIGSTOP), 0);
   EXPECT_TRUE(wait_until([&] { return service.restarts() == 1; }, Deadline(std::chrono::seconds(40))));
   EXPECT_TRUE(wait_until([&] { return fetch(kAddress, "/hello").status == 200; }));
 }

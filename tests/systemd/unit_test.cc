@@ -87,7 +87,7 @@ TEST_F(UnitTest, StartShowTheirStateAndStop) {
   EXPECT_TRUE(service.wait_status_text("1 recycled: fds_leaked")) << service.show("StatusText");
   EXPECT_TRUE(service.stop().ok());
   EXPECT_EQ(service.show("Result"), "success");
-  EXPECT_EQ(service.show("NFileDescriptorStore"), "0");
+  EXPECT_TRUE(container().wait_show(service.unit(), "NFileDescriptorStore", "0"));
 }
 
 TEST_F(UnitTest, LimitsArriveAsConfiguredAreRaisedAndShown) {
