@@ -65,6 +65,11 @@ TEST(Activation, IsTheDefaultAddressAndSharesOneSocketAmongAllWorkers) {
   })) << "every worker takes from it";
   const pid_t victim = server.worker(1);
   kill(victim, SIGKILL);
+  // Until it is dead it may take somebody with it who has come since.
+  ASSERT_TRUE(support::wait_until([&] {
+    const auto entry = support::process(victim);
+    return !entry || entry->state == 'Z';
+  }));
   expect_served(address);
 }
 

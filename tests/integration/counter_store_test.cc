@@ -153,7 +153,7 @@ TEST(CounterStore, WritesRequestsWithoutAnOccasion) {
   const pid_t worker = server.worker(0);
   auto client = server.connect();
   ASSERT_TRUE(client.send(support::get_request("/hello")));
-  EXPECT_TRUE(support::wait_until([&] { return written() != before; }, support::Deadline(std::chrono::seconds(3))));
+  EXPECT_TRUE(support::wait_until([&] { return written() != before; })) << "long before the next look at the workers";
   EXPECT_EQ(server.worker(0), worker);
 }
 

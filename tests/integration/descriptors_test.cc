@@ -72,7 +72,10 @@ TEST(Descriptors, AreDividedAnewWhenTheLimitOfAWorkerIsChanged) {
 TEST(Descriptors, OfAStoppedWorkerCanBeListed) {
   SupervisorProcess server({.arguments = {"--workers", "1"}});
   ASSERT_TRUE(server.wait_ready(1));
-  ASSERT_EQ(server.get("/leak?kind=eventfd&count=5").status, 200);
+  // It stays, so that the worker is not stopped while it closes a connection: that one would be nobody's.
+  HttpClient client = server.connect();
+  ASSERT_TRUE(client.send(get_request("/leak?kind=eventfd&count=5")));
+  ASSERT_EQ(client.read().response.status, 200);
   const pid_t worker = server.worker(0);
   ASSERT_EQ(kill(worker, SIGSTOP), 0);
   const Json report = json_of(server, "/fds?slot=0");
@@ -92,8 +95,9 @@ TEST(Descriptors, OfClientsThatWaitBehindALongHandlerAreTheServers) {
                                                  set("recycle.fds_leaked", "40")})});
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
-  // Before that it may share its sockets, and takes one client a turn.
-  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).age_s > 2; }));
+  // In the first second after it was ready it may share its sockets, and takes one client a turn.
+  const double age_s = server.status().value().worker(worker).age_s;
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).age_s > age_s + 2; }));
   HttpClient first = server.connect();
   HttpClient second = server.connect();
   for (HttpClient* client : {&first, &second}) {

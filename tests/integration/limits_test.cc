@@ -107,11 +107,13 @@ std::vector<HttpClient> busy_clients(const SupervisorProcess& server, int count)
 }
 
 // A server whose worker has a reserve that keeps its worth when the limit is lowered, and patience with busy clients.
+// The master does not look: it would see the limit, and divide what is left so that clients wait instead of being told.
 support::SupervisorOptions patient(std::vector<std::string> more = {}) {
   return {.arguments = joined({{"--workers", "1"},
                                support::set("timeouts.body", "\"60s\""),
                                support::set("recycle.fds_leaked", "0"),
                                support::set("recycle.fds_used", "0.0"),
+                               support::set("recycle.interval", "\"60s\""),
                                std::move(more)}),
           .open_files = 1000};
 }
@@ -181,7 +183,7 @@ TEST(Limits, TellAnExtraClientAtOnceWhenNobodyCanGiveWay) {
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
   const std::vector<HttpClient> busy = busy_clients(server, 20);
-  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).connections == 20; }));
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 20; }));
   exhaust(worker);
   std::vector<HttpClient> extra = connected_clients(server, 100);
   ASSERT_EQ(extra.size(), 100U);
@@ -194,7 +196,7 @@ TEST(Limits, KeepTheWorkerCalmHoweverManyComeBackAtOnce) {
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
   const std::vector<HttpClient> busy = busy_clients(server, 20);
-  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).connections == 20; }));
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 20; }));
   exhaust(worker);
   const auto before = processor_time_of(worker);
   const auto begun = common::Clock::now();
@@ -217,7 +219,7 @@ TEST(Limits, EndWithoutHelpWithinASecondOfBeingRaised) {
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
   const std::vector<HttpClient> busy = busy_clients(server, 20);
-  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).connections == 20; }));
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 20; }));
   exhaust(worker);
   std::vector<HttpClient> extra = connected_clients(server, 10);
   ASSERT_EQ(ask(extra, Deadline(std::chrono::seconds(5))).refused, 10);
@@ -234,7 +236,7 @@ TEST(Limits, EndWithoutHelpWhenClientsLeave) {
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
   std::vector<HttpClient> busy = busy_clients(server, 20);
-  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).connections == 20; }));
+  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 20; }));
   exhaust(worker);
   std::vector<HttpClient> extra = connected_clients(server, 10);
   ASSERT_EQ(ask(extra, Deadline(std::chrono::seconds(5))).refused, 10);
@@ -317,7 +319,7 @@ TEST(Limits, OfConnectionsMakeSilentClientsGiveWay) {
   const std::vector<HttpClient> silent = connected_clients(server, 20);
   const auto begun = common::Clock::now();
   EXPECT_EQ(server.get("/hello").status, 200);
-  EXPECT_LE(common::Clock::now() - begun, support::patience(std::chrono::seconds(3)));
+  EXPECT_LE(common::Clock::now() - begun, support::patience(std::chrono::seconds(8))) << "they have a minute";
 }
 
 TEST(Limits, OfConnectionsServeTheLastOneAndRefuseTheNext) {
@@ -325,11 +327,15 @@ TEST(Limits, OfConnectionsServeTheLastOneAndRefuseTheNext) {
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
   const std::vector<HttpClient> busy = busy_clients(server, 19);
-  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).connections == 19; }));
+  const auto wait_in_flight = [&](std::uint64_t number) {
+    return server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == number; });
+  };
+  ASSERT_TRUE(wait_in_flight(19));
   std::vector<HttpClient> last = connected_clients(server, 1);
   EXPECT_EQ(ask(last, Deadline()).served, 1);
+  ASSERT_TRUE(wait_in_flight(19)) << "its answer counts until it is sent";
   last[0].send("POST /inspect HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1");
-  ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 20; }));
+  ASSERT_TRUE(wait_in_flight(20));
   std::vector<HttpClient> next = connected_clients(server, 30);
   EXPECT_EQ(ask(next, Deadline()).refused, 30);
 }

@@ -85,10 +85,11 @@ TEST(Notify, TellsOfARefusedReloadWithTheReason) {
   const support::TemporaryDirectory directory;
   const std::string file = directory.write("app.toml", "[workers]\ncount = 1\n");
   Activator activator;
+  // Not just before the signal: the master may have taken the time of its turn, and then read the signal in it.
+  const common::TimePoint before = common::Clock::now();
   SupervisorProcess server(activator.options({.arguments = {"--config", file}}));
   ASSERT_TRUE(activator.wait_words("READY=1"));
   std::ofstream(file) << "[workers]\ncuont = 1\n";
-  const common::TimePoint before = common::Clock::now();
   server.signal(SIGHUP);
   ASSERT_TRUE(activator.wait_words("READY=1", 2));
   EXPECT_THAT(stages(activator), ElementsAre("READY=1", "RELOADING=1", "READY=1"));
@@ -118,7 +119,7 @@ TEST(Notify, IsNotGivenUpByAnImpatientManagerDuringALongLoad) {
   const common::TimePoint begin = common::Clock::now();
   SupervisorProcess server(activator.options(ledger(directory.write("delay", "6000"))));
   ASSERT_TRUE(activator.wait_words("READY=1", 1, Deadline(std::chrono::seconds(20))));
-  EXPECT_TRUE(asks_in_time(activator, begin, activator.times("READY=1").front(), std::chrono::seconds(1)));
+  EXPECT_TRUE(asks_in_time(activator, begin, activator.times("READY=1").front(), std::chrono::seconds(3)));
   EXPECT_GE(activator.count("EXTEND_TIMEOUT_USEC="), 2U) << "and again while it takes that long";
 }
 
@@ -133,7 +134,7 @@ TEST(Notify, IsNotGivenUpByAnImpatientManagerDuringALongDrain) {
   server.signal(SIGTERM);
   EXPECT_EQ(client.lost(), 0);
   EXPECT_EQ(server.wait_exit(), 0);
-  EXPECT_TRUE(asks_in_time(activator, begin, common::Clock::now(), std::chrono::seconds(1)));
+  EXPECT_TRUE(asks_in_time(activator, begin, common::Clock::now(), std::chrono::seconds(3)));
   EXPECT_GE(activator.count("EXTEND_TIMEOUT_USEC="), 2U);
   EXPECT_THAT(stages(activator), ElementsAre("STOPPING=1"));
 }

@@ -68,7 +68,9 @@ TEST(Readiness, MayFail) {
 TEST(Readiness, IsWhatAReloadWaitsFor) {
   const Warmth warmth;
   warmth.write("yes");
-  SupervisorProcess server(warmth.options("500ms"));
+  // Also what a worker has that is warm, and a template that loads.
+  const auto start_timeout = common::ceil_milliseconds(support::patience(std::chrono::seconds(2)));
+  SupervisorProcess server(warmth.options(std::to_string(start_timeout) + "ms"));
   ASSERT_TRUE(server.wait_ready(2));
   const pid_t old = server.worker(0);
   warmth.take_away();

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <sstream>
 #include <stdexcept>
@@ -103,6 +104,7 @@ SupervisorOptions Activator::options(SupervisorOptions rest) {
   for (const Passed& passed : passed_) add(passed.fd.get(), passed.name);
   {
     const std::lock_guard lock(mutex_);
+    catch_up();
     for (auto stored = stored_.rbegin(); stored != stored_.rend(); ++stored) add(stored->second.get(), stored->first);
   }
   std::string script;
@@ -117,17 +119,20 @@ SupervisorOptions Activator::options(SupervisorOptions rest) {
 
 std::vector<std::string> Activator::words() {
   const std::lock_guard lock(mutex_);
+  catch_up();
   return words_;
 }
 
 std::size_t Activator::count(std::string_view line) {
   const std::lock_guard lock(mutex_);
+  catch_up();
   return static_cast<std::size_t>(
       std::ranges::count_if(words_, [line](const std::string& word) { return word.starts_with(line); }));
 }
 
 std::vector<common::TimePoint> Activator::times(std::string_view line) {
   const std::lock_guard lock(mutex_);
+  catch_up();
   std::vector<common::TimePoint> result;
   for (std::size_t i = 0; i < words_.size(); ++i) {
     if (words_[i].starts_with(line)) result.push_back(times_[i]);
@@ -141,6 +146,7 @@ bool Activator::wait_words(std::string_view line, std::size_t times, Deadline de
 
 std::vector<std::string> Activator::stored() {
   const std::lock_guard lock(mutex_);
+  catch_up();
   std::vector<std::string> names;
   for (const auto& [name, fd] : stored_) {
     if (S_ISSOCK(status_of(fd.get()).st_mode)) names.push_back(name);
@@ -150,17 +156,20 @@ std::vector<std::string> Activator::stored() {
 
 common::UniqueFd Activator::stored_copy(const std::string& name) {
   const std::lock_guard lock(mutex_);
+  catch_up();
   const auto found = stored_.find(name);
   return common::UniqueFd(found == stored_.end() ? -1 : ::fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0));
 }
 
 void Activator::put(const std::string& name, int fd) {
   const std::lock_guard lock(mutex_);
+  catch_up();
   stored_[name] = common::UniqueFd(::fcntl(fd, F_DUPFD, kHighFds));
 }
 
 void Activator::forget_words() {
   const std::lock_guard lock(mutex_);
+  catch_up();
   words_.clear();
   times_.clear();
 }
@@ -171,11 +180,17 @@ void Activator::listen() {
                         {.fd = stop_event_.get(), .events = POLLIN, .revents = 0}};
     ::poll(entries, 2, -1);
     if (entries[1].revents != 0) return;
-    if (entries[0].revents != 0) receive();
+    if (entries[0].revents == 0) continue;
+    const std::lock_guard lock(mutex_);
+    catch_up();
   }
 }
 
-void Activator::receive() {
+void Activator::catch_up() {
+  while (socket_ && receive() == Queue::kRead) continue;
+}
+
+Activator::Queue Activator::receive() {
   std::array<char, 8192> text{};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kFdsMax) + CMSG_SPACE(64)> control{};
   iovec part{.iov_base = text.data(), .iov_len = text.size()};
@@ -185,7 +200,7 @@ void Activator::receive() {
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   const ssize_t size = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  if (size < 0) return;
+  if (size < 0) return errno == EINTR ? Queue::kRead : Queue::kEmpty;
   std::vector<common::UniqueFd> fds;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -197,13 +212,13 @@ void Activator::receive() {
     }
   }
   const std::string words(text.data(), static_cast<std::size_t>(size));
-  if (words.find('\0') != std::string::npos || words.size() > kWordsMax) return;  // systemd ignores all of it
-  obey(words, std::move(fds));
+  const bool is_ignored = words.find('\0') != std::string::npos || words.size() > kWordsMax;  // by systemd, all of it
+  if (!is_ignored) obey(words, std::move(fds));
+  return Queue::kRead;
 }
 
 // As systemd does: what is stored already is not stored again, a removal takes all of the name.
 void Activator::obey(const std::string& message, std::vector<common::UniqueFd> fds) {
-  const std::lock_guard lock(mutex_);
   std::istringstream lines(message);
   std::string name;
   enum class Order { kNone, kStore, kRemove } order = Order::kNone;

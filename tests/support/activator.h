@@ -2,6 +2,7 @@
 // server stores, and hears what it says (the protocols of sd_listen_fds(3) and sd_notify(3)).
 //
 // It keeps its copies whatever becomes of the server, so a test can kill one and start the next with the same sockets.
+// Whatever asks it first reads all that was sent until then: what a server has said before its end is heard.
 #pragma once
 
 #include <cstddef>
@@ -56,7 +57,10 @@ class Activator {
 
  private:
   void listen();
-  void receive();
+  // The next ones with mutex_ locked, so that two readers do not change the order of what they read.
+  void catch_up();
+  enum class Queue { kEmpty, kRead };
+  Queue receive();
   void obey(const std::string& message, std::vector<common::UniqueFd> fds);
 
   struct Passed {
