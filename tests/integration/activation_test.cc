@@ -14,6 +14,7 @@
 #include "support/http_client.h"
 #include "support/load_generator.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 #include "support/waiting_clients.h"
 
@@ -64,7 +65,7 @@ TEST(Activation, IsTheDefaultAddressAndSharesOneSocketAmongAllWorkers) {
     return pids.size() == 3;
   })) << "every worker takes from it";
   const pid_t victim = server.worker(1);
-  kill(victim, SIGKILL);
+  ASSERT_TRUE(support::send_signal(victim, SIGKILL));
   // Until it is dead it may take somebody with it who has come since.
   ASSERT_TRUE(support::wait_until([&] {
     const auto entry = support::process(victim);
@@ -146,7 +147,7 @@ TEST(Activation, LeavesClientsInTheQueueWhileNoWorkerCouldTakeThem) {
   ASSERT_TRUE(support::wait_until([&] { return common::Clock::now() > moment; }));
   support::WaitingClients waiting(address, 60);
   ASSERT_TRUE(server.status().has_value()) << "the master has turned, and seen them";
-  kill(server.worker(0), SIGKILL);
+  ASSERT_TRUE(support::send_signal(server.worker(0), SIGKILL));
   EXPECT_EQ(waiting.refused() + waiting.lost(), 0);
   EXPECT_EQ(busy.lost(), 1);
 }

@@ -17,6 +17,7 @@
 #include "common/json.h"
 #include "support/activator.h"
 #include "support/http_client.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -79,7 +80,7 @@ TEST(CounterStore, CountsOnWhenTheMasterIsKilled) {
     EXPECT_EQ(begin.killed, round);
     ask(server, 20);
     const pid_t victim = server.worker(1);
-    ASSERT_EQ(kill(victim, SIGKILL), 0);
+    ASSERT_TRUE(support::send_signal(victim, SIGKILL));
     ASSERT_TRUE(server.wait_status([&](const Status& now) { return now.killed == round + 1; }));
     recycle(server, round);
     const Status end = server.status().value();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/json.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -140,7 +141,7 @@ TEST(Crashes, TellNothingOfAWorkerThatWasKilledBetweenRequests) {
   ASSERT_TRUE(server.wait_ready(1));
   EXPECT_EQ(server.get("/hello").status, 200);
   const pid_t worker = server.worker(0);
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(worker, SIGKILL));
   ASSERT_TRUE(support::wait_until([&] { return server.worker(0) != 0 && server.worker(0) != worker; }));
   EXPECT_EQ(crashes_of(server), Json::array()) << "there is nothing to say but what the restart says";
 }
@@ -148,7 +149,7 @@ TEST(Crashes, TellNothingOfAWorkerThatWasKilledBetweenRequests) {
 TEST(Crashes, TellWhoSentASignalToAnIdleWorker) {
   SupervisorProcess server(of("torture"));
   ASSERT_TRUE(server.wait_ready(1));
-  ASSERT_EQ(::kill(server.worker(0), SIGSEGV), 0);
+  ASSERT_TRUE(support::send_signal(server.worker(0), SIGSEGV));
   const Json report = wait_crash(server);
   EXPECT_EQ(report["cause"], "SIGSEGV sent by process " + std::to_string(::getpid()));
   EXPECT_EQ(report["request"], nullptr);
@@ -206,7 +207,7 @@ TEST(Crashes, LeaveNoRequestBehindThatWasAnswered) {
   SupervisorProcess server(of("torture"));
   ASSERT_TRUE(server.wait_ready(1));
   EXPECT_EQ(server.get("/hello").status, 200);
-  ASSERT_EQ(::kill(server.worker(0), SIGABRT), 0);
+  ASSERT_TRUE(support::send_signal(server.worker(0), SIGABRT));
   EXPECT_EQ(wait_crash(server)["request"], nullptr);
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "support/environment.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -77,13 +78,13 @@ TEST(Descriptors, OfAStoppedWorkerCanBeListed) {
   ASSERT_TRUE(client.send(get_request("/leak?kind=eventfd&count=5")));
   ASSERT_EQ(client.read().response.status, 200);
   const pid_t worker = server.worker(0);
-  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  ASSERT_TRUE(support::send_signal(worker, SIGSTOP));
   const Json report = json_of(server, "/fds?slot=0");
   EXPECT_EQ(report.at("pid"), worker);
   EXPECT_EQ(report.at("fds").at("leaked"), 5);
   EXPECT_EQ(report.at("groups").at(0).at("count"), 5);
   EXPECT_EQ(report.at("groups").at(0).at("kind"), "eventfd");
-  ASSERT_EQ(kill(worker, SIGCONT), 0);
+  ASSERT_TRUE(support::send_signal(worker, SIGCONT));
 }
 
 // Accepted together with the request of a long handler, they are nobody's until it returns.
@@ -177,7 +178,7 @@ TEST(Hang, OfAWorkerThatWasStoppedWhileItWaitedIsNoticed) {
                                                  set("workers.hang_timeout", "\"1s\"")})});
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
-  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  ASSERT_TRUE(support::send_signal(worker, SIGSTOP));
   EXPECT_TRUE(is_replaced(server, worker));
   EXPECT_EQ(server.status()->recycled.at("hang"), 1U);
   EXPECT_EQ(server.get("/hello").status, 200);

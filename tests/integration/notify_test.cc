@@ -13,6 +13,7 @@
 
 #include "support/activator.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 #include "support/waiting_clients.h"
 
@@ -167,10 +168,10 @@ TEST(Notify, PingsTheWatchdogWhileAWorkerCanServe) {
   EXPECT_TRUE(activator.wait_words("WATCHDOG=1", 5)) << "on its own, nobody asks anything";
   const pid_t first = server.worker(0);
   const pid_t second = server.worker(1);
-  kill(first, SIGSTOP);
+  ASSERT_TRUE(support::send_signal(first, SIGSTOP));
   activator.forget_words();
   EXPECT_TRUE(activator.wait_words("WATCHDOG=1", 3)) << "the other one can";
-  kill(second, SIGSTOP);
+  ASSERT_TRUE(support::send_signal(second, SIGSTOP));
   // Requests in both, so that they are seen to be stuck and not idle.
   std::vector<support::HttpClient> clients;
   for (int i = 0; i < 40; ++i) {
@@ -181,8 +182,8 @@ TEST(Notify, PingsTheWatchdogWhileAWorkerCanServe) {
     activator.forget_words();
     return support::holds_for(std::chrono::seconds(1), [&] { return activator.count("WATCHDOG=1") == 0; });
   })) << "nobody can";
-  kill(first, SIGCONT);
-  kill(second, SIGCONT);
+  ASSERT_TRUE(support::send_signal(first, SIGCONT));
+  ASSERT_TRUE(support::send_signal(second, SIGCONT));
   EXPECT_TRUE(activator.wait_words("WATCHDOG=1", 2));
 }
 

@@ -17,6 +17,7 @@
 #include "common/json.h"
 #include "support/environment.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -248,7 +249,7 @@ TEST_F(Privileges, OfTheNextTemplateAreTheSame) {
   };
   const pid_t first = template_of();
   ASSERT_GT(first, 0);
-  ::kill(first, SIGKILL);
+  ASSERT_TRUE(support::send_signal(first, SIGKILL));
   ASSERT_TRUE(support::wait_until(
       [&] {
         const pid_t now = template_of();

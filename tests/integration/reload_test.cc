@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "support/load_generator.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -176,7 +177,7 @@ TEST_P(RefusedReload, LeavesTheGenerationWhole) {
   EXPECT_EQ(server.worker(0), first) << "no worker was touched";
   // The old generation still replaces what crashes, from a template that has the old application.
   const pid_t second = server.worker(1);
-  ASSERT_EQ(::kill(second, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(second, SIGKILL));
   EXPECT_TRUE(support::wait_until([&] { return server.worker(1) != second && serves(server, 1, 2); }, Deadline()));
   EXPECT_EQ(server.get("/pid").status, 200);
   // And a good application can be loaded afterwards.

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -161,7 +162,7 @@ TEST(Start, ReplacesTheUnixSocketOfAServerThatIsGone) {
   SupervisorProcess first(on_address("unix:" + path, directory.path("control")));
   ASSERT_TRUE(answers_hello("unix:" + path));
   // A crash of everything at once leaves the file behind.
-  for (const pid_t pid : first.processes()) ::kill(pid, SIGKILL);
+  for (const pid_t pid : first.processes()) support::send_signal(pid, SIGKILL);
   ASSERT_TRUE(first.wait_exit().has_value());
   SupervisorProcess second(on_address("unix:" + path, directory.path("control2")));
   EXPECT_TRUE(answers_hello("unix:" + path));

@@ -9,6 +9,7 @@
 
 #include "support/load_generator.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 #include "support/waiting_clients.h"
 
@@ -78,13 +79,14 @@ TEST(Stop, LeavesItToTheMasterWhatAServiceManagerSendsToEveryProcess) {
   const pid_t worker = server.worker(0);
   HttpClient client = server.connect();
   for (const int signal : {SIGTERM, SIGQUIT}) {
-    ASSERT_EQ(kill(worker, signal), 0);
+    ASSERT_TRUE(support::send_signal(worker, signal));
     ASSERT_TRUE(client.send(get_request("/hello")));
     const HttpRead read = client.read();
     ASSERT_EQ(read.outcome, ReadOutcome::kAnswer);
     EXPECT_FALSE(read.response.closes()) << "signal " << signal << " made the worker drain";
   }
-  for (const pid_t process : server.processes()) kill(process, SIGTERM);  // as systemd.kill(5) says of control-group
+  // As systemd.kill(5) says of control-group.
+  for (const pid_t process : server.processes()) support::send_signal(process, SIGTERM);
   ASSERT_TRUE(server.wait_output("stopping after stop.delay"));
   ASSERT_TRUE(client.send(get_request("/hello")));
   EXPECT_FALSE(client.read().response.closes()) << "stop.delay was cut short";

@@ -11,6 +11,7 @@
 
 #include "support/load_generator.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -69,7 +70,7 @@ TEST(Supervision, ReplacesAKilledWorkerInItsSlotOnItsSocket) {
   const pid_t other = server.worker(0);
   const auto inode = support::listening_inodes(killed);
   ASSERT_EQ(inode.size(), 1U);
-  ASSERT_EQ(::kill(killed, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(killed, SIGKILL));
   ASSERT_TRUE(wait_replaced(server, 1, killed));
   EXPECT_EQ(support::listening_inodes(server.worker(1)), inode);
   EXPECT_EQ(server.worker(0), other) << "its sibling is not concerned";
@@ -99,10 +100,10 @@ TEST(Supervision, ServesEveryClientThatWasQueuedWhenTheirWorkerWasKilled) {
   SupervisorProcess server({.arguments = joined({workers(1), quick_restarts()})});
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t worker = server.worker(0);
-  ASSERT_EQ(::kill(worker, SIGSTOP), 0);
+  ASSERT_TRUE(support::send_signal(worker, SIGSTOP));
   ASSERT_TRUE(support::wait_until([&] { return support::process(worker)->state == 'T'; }));
   std::vector<HttpClient> clients = waiting_clients(server, 200);
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(worker, SIGKILL));
   expect_all_served(clients);
 }
 
@@ -115,7 +116,7 @@ TEST(Supervision, ServesEveryClientThatWaitedForABusyWorkerThatWasKilled) {
   ASSERT_TRUE(sleeper->send(get_request("/sleep?ms=60000")));
   ASSERT_TRUE(server.wait_status([](const Status& now) { return now.ready_by_slot().at(0).in_flight == 1; }));
   std::vector<HttpClient> clients = waiting_clients(server, 200);
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(worker, SIGKILL));
   expect_all_served(clients);
   EXPECT_NE(sleeper->read().outcome, ReadOutcome::kAnswer) << "only this one was in the worker's hands";
 }
@@ -135,7 +136,7 @@ TEST(Supervision, LosesOnlyWhatIsInFlightWhenRandomWorkersAreKilledUnderLoad) {
     const pid_t victim = server.worker(slot);
     ASSERT_NE(victim, 0);
     const std::uint64_t cut_off = load.report().cut_off();
-    ASSERT_EQ(::kill(victim, SIGKILL), 0);
+    ASSERT_TRUE(support::send_signal(victim, SIGKILL));
     ASSERT_TRUE(wait_replaced(server, slot, victim)) << "round " << round;
     // Each client has one request under way: more failures than clients would mean that queued ones were reset.
     EXPECT_LE(load.report().cut_off() - cut_off, kClients) << "round " << round;
@@ -170,10 +171,10 @@ TEST(Supervision, LoadsTheApplicationAnewWhenItsTemplateWasKilled) {
   const pid_t second = server.worker(1);
   for (const pid_t child : support::children_of(server.pid())) {
     if (child == first || child == second) continue;
-    ASSERT_EQ(::kill(child, SIGKILL), 0);  // the template
+    ASSERT_TRUE(support::send_signal(child, SIGKILL));  // the template
   }
   EXPECT_EQ(server.get("/hello").status, 200) << "workers do not need it";
-  ASSERT_EQ(::kill(first, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(first, SIGKILL));
   ASSERT_TRUE(wait_replaced(server, 0, first));
   EXPECT_EQ(server.worker(1), second);
 }
@@ -193,7 +194,7 @@ TEST(Supervision, ReplacesWorkersEvenWhenItInheritedAnIgnoredSigchld) {
   SupervisorProcess server({.arguments = workers(1), .launcher = {"/usr/bin/env", "--ignore-signal=CHLD"}});
   ASSERT_TRUE(server.wait_ready(1));
   const pid_t killed = server.worker(0);
-  ASSERT_EQ(::kill(killed, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(killed, SIGKILL));
   EXPECT_TRUE(support::wait_until([&] { return server.worker(0) != killed && server.get("/hello").status == 200; }));
 }
 

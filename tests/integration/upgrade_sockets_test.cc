@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "support/activator.h"
 #include "support/load_generator.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 #include "support/waiting_clients.h"
 
@@ -89,7 +90,7 @@ TEST(UpgradeSockets, KeepsOneThatAllWorkersShare) {
   upgrade_under_load(server, address, 2);
   EXPECT_EQ(server.status()->listeners.at(0).sockets, 1);
   const pid_t victim = server.worker(1);
-  ASSERT_EQ(::kill(victim, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(victim, SIGKILL));
   ASSERT_TRUE(server.wait_status(
       [&](const support::Status& now) { return now.ready_by_slot().size() == 2 && now.worker(victim).slot == -1; }));
   expect_served(address);

@@ -12,6 +12,7 @@
 #include "support/environment.h"
 #include "support/load_generator.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "support/supervisor_process.h"
 
 namespace {
@@ -166,7 +167,7 @@ TEST(Upgrade, LeavesAMasterThatIsAbleToDoEverything) {
   server.signal(SIGUSR2);
   ASSERT_TRUE(is_upgraded(server, 1)) << server.output();
   const pid_t killed = server.worker(0);
-  ASSERT_EQ(::kill(killed, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(killed, SIGKILL));
   ASSERT_TRUE(server.wait_status([&](const Status& now) {
     return now.ready_by_slot().size() == 2 && now.worker(killed).slot == -1 && now.killed == 1;
   })) << server.output();
@@ -213,11 +214,10 @@ TEST(Upgrade, SurvivesAScriptThatWaitsForItsChildren) {
   installation.write("#!/bin/sh\nif [ \"$1\" != handover-check ]; then\n  echo x > " + begun + "\n  until [ -e " + go +
                      " ]; do sleep 0.02; done\nfi\nexec " + support::program() + " \"$@\"\n");
   server.signal(SIGUSR2);
-  ASSERT_TRUE(support::wait_until([&] { return std::filesystem::exists(begun); }, Deadline()));
-  for (const pid_t victim : victims) ASSERT_TRUE(victim > 0 && ::kill(victim, SIGKILL) == 0);
-  ASSERT_TRUE(support::wait_until(
-      [&] { return std::ranges::none_of(victims, [](pid_t pid) { return support::process(pid).has_value(); }); },
-      Deadline()))
+  ASSERT_TRUE(support::wait_until([&] { return std::filesystem::exists(begun); }));
+  for (const pid_t victim : victims) ASSERT_TRUE(support::send_signal(victim, SIGKILL));
+  const auto is_there = [](pid_t pid) { return support::process(pid).has_value(); };
+  ASSERT_TRUE(support::wait_until([&] { return std::ranges::none_of(victims, is_there); }))
       << "the shell has waited for them";
   std::ofstream(go) << "x";
   ASSERT_TRUE(is_upgraded(server, 1)) << server.output();
@@ -266,7 +266,7 @@ TEST(Upgrade, SurvivesWorkersThatDieMeanwhile) {
     ASSERT_TRUE(server.wait_ready(2));
     const pid_t victim = server.worker(static_cast<int>(round % 2));
     server.signal(SIGUSR2);
-    ASSERT_TRUE(victim > 0 && ::kill(victim, SIGKILL) == 0);
+    ASSERT_TRUE(support::send_signal(victim, SIGKILL));
     ASSERT_TRUE(is_upgraded(server, round)) << server.output();
   }
   EXPECT_TRUE(

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/process_table.h"
+#include "support/signal.h"
 #include "trial.h"
 #include "victim.h"
 
@@ -102,7 +103,7 @@ class Chaos {
   }
 
   void strike_template(int signal) {
-    if (const pid_t pid = any_template()) ::kill(pid, signal);
+    if (const pid_t pid = any_template()) support::send_signal(pid, signal);
   }
 
   // A worker in any state; 0 when there is none, or one that is not the master's child any more.

@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "support/signal.h"
 #include "trial.h"
 
 namespace lifecycle {
@@ -28,9 +29,7 @@ TEST(Ledger, SeesWhatAQuickStopLoses) {
 TEST(Ledger, SeesWhatAKilledWorkerLosesUnlessTheDriverKilledIt) {
   Trial trial({.workers = 1});
   ASSERT_TRUE(trial.begin());
-  const pid_t worker = trial.process().worker(0);
-  ASSERT_GT(worker, 0);
-  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  ASSERT_TRUE(support::send_signal(trial.process().worker(0), SIGKILL));
   trial.expect_progress();
   const Judgement judgement = trial.finish();
   EXPECT_GT(cut_off(judgement) + judgement.hasty, 0U) << judgement;

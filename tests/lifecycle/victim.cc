@@ -13,6 +13,7 @@
 
 #include "support/deadline.h"
 #include "support/process_table.h"
+#include "support/signal.h"
 
 namespace lifecycle {
 namespace {
@@ -52,7 +53,7 @@ bool is_gone(pid_t pid) {
 }
 
 bool stop(pid_t pid) {
-  if (::kill(pid, SIGSTOP) != 0) return false;
+  if (!support::send_signal(pid, SIGSTOP)) return false;
   return support::wait_until([&] { return is_stopped(pid) || is_gone(pid); }) && is_stopped(pid);
 }
 
@@ -63,8 +64,8 @@ void let_pass(std::chrono::milliseconds span) { ::poll(nullptr, 0, static_cast<i
 std::optional<Death> kill_worker(pid_t pid, int signal) {
   if (!stop(pid)) return std::nullopt;
   Death death{.pid = pid, .at = common::Clock::now(), .ports = peer_ports(support::socket_inodes(pid))};
-  ::kill(pid, signal);
-  ::kill(pid, SIGCONT);  // for a signal other than KILL, which is taken before anything else is done
+  support::send_signal(pid, signal);
+  support::send_signal(pid, SIGCONT);  // for a signal other than KILL, which is taken before anything else is done
   support::wait_until([&] { return is_gone(pid); });
   return death;
 }
@@ -72,7 +73,7 @@ std::optional<Death> kill_worker(pid_t pid, int signal) {
 bool halt(pid_t pid, std::chrono::milliseconds span) {
   const bool is_halted = stop(pid);
   if (is_halted) let_pass(span);
-  ::kill(pid, SIGCONT);
+  support::send_signal(pid, SIGCONT);
   return is_halted;
 }
 

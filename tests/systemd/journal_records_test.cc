@@ -8,6 +8,7 @@
 #include "booted_test.h"
 #include "service.h"
 #include "support/http_client.h"
+#include "support/signal.h"
 
 namespace systemd {
 namespace {
@@ -95,13 +96,13 @@ TEST_F(JournalRecordsTest, AreDroppedAndCountedWhereTheJournalTakesNoMore) {
   ASSERT_TRUE(service.start().ok());
   const pid_t journal = container().main_pid("systemd-journald.service");
   ASSERT_GT(journal, 0);
-  ASSERT_EQ(::kill(journal, SIGSTOP), 0);
+  ASSERT_TRUE(support::send_signal(journal, SIGSTOP));
   for (int i = 0; i < 40; ++i) {  // each is worth several records; the socket holds net.unix.max_dgram_qlen
     const Outcome scaled = container().run({"/usr/bin/supervisor", "scale", i % 2 == 0 ? "3" : "2", "shop"});
     ASSERT_TRUE(scaled.ok()) << scaled;
     ASSERT_EQ(fetch(kAddress, "/hello").status, 200) << "the service waits for its log";
   }
-  ASSERT_EQ(::kill(journal, SIGCONT), 0);
+  ASSERT_TRUE(support::send_signal(journal, SIGCONT));
   fetch(kAddress, "/crash?how=abort");  // something to say
   const JournalRecord dropped = first(service, "log_dropped");
   EXPECT_GT(std::atoi(dropped.field("SUPERVISOR_DROPPED").c_str()), 0) << dropped;

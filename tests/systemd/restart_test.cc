@@ -11,6 +11,7 @@
 #include "crowd.h"
 #include "service.h"
 #include "support/http_client.h"
+#include "support/signal.h"
 
 namespace systemd {
 namespace {
@@ -94,9 +95,7 @@ TEST_F(RestartTest, FinishesRequestsInFlightAndRefusesNobodyWhenTheMasterIsKille
     const pid_t worker = std::atoi(in_flight->read().response.body.c_str());
     ASSERT_TRUE(in_flight->send(support::get_request("/sleep?ms=1500")));
     ASSERT_TRUE(wait_until_blocked(service, worker));
-    const pid_t master = service.master();
-    ASSERT_GT(master, 0);
-    ASSERT_EQ(::kill(master, SIGKILL), 0);
+    ASSERT_TRUE(support::send_signal(service.master(), SIGKILL));
     EXPECT_EQ(in_flight->read().response.body, "slept 1500 ms\n");
     in_flight->half_close();
     EXPECT_TRUE(support::wait_until([&] { return service.restarts() == kills; }, Deadline(std::chrono::seconds(30))));
@@ -114,9 +113,7 @@ TEST_F(RestartTest, KeepsActivatedSocketsThroughCrashesInQuickSuccession) {
   Crowd crowd(kAddress);
   EXPECT_TRUE(crowd.wait_for_answers(20));
   for (int kills = 1; kills <= 8; ++kills) {
-    const pid_t master = service.master();
-    ASSERT_GT(master, 0);
-    ASSERT_EQ(::kill(master, SIGKILL), 0);
+    ASSERT_TRUE(support::send_signal(service.master(), SIGKILL));
     EXPECT_TRUE(
         support::wait_until([&] { return service.restarts() == kills && service.show("SubState") == "running"; },
                             Deadline(std::chrono::seconds(30))));

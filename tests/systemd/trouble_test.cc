@@ -7,6 +7,7 @@
 #include "crowd.h"
 #include "service.h"
 #include "support/http_client.h"
+#include "support/signal.h"
 
 namespace systemd {
 namespace {
@@ -118,9 +119,7 @@ TEST_F(TroubleTest, OfAMasterThatHangsIsEndedByTheWatchdog) {
   const Service service(container(), "shop", "torture", kTwoWorkers);
   service.add_drop_in("[Service]\nWatchdogSec=2\n");
   ASSERT_TRUE(service.start().ok());
-  const pid_t master = service.master();
-  ASSERT_GT(master, 0);
-  ASSERT_EQ(::kill(master, SIGSTOP), 0);
+  ASSERT_TRUE(support::send_signal(service.master(), SIGSTOP));
   EXPECT_TRUE(wait_until([&] { return service.restarts() == 1; }, Deadline(std::chrono::seconds(40))));
   EXPECT_TRUE(wait_until([&] { return fetch(kAddress, "/hello").status == 200; }));
 }
