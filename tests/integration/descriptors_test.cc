@@ -108,13 +108,13 @@ TEST(Descriptors, OfClientsThatWaitBehindALongHandlerAreTheServers) {
   ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 0; }));
   ASSERT_TRUE(first.send(get_request("/sleep?ms=500")));
   ASSERT_TRUE(server.wait_status([&](const support::Status& now) { return now.worker(worker).in_flight == 1; }));
-  ASSERT_TRUE(second.send(get_request("/sleep?ms=1000")));
+  ASSERT_TRUE(second.send(get_request("/sleep?ms=2500")));
   std::vector<HttpClient> clients;
   for (int i = 0; i < kClients; ++i) clients.push_back(server.connect());
   ASSERT_EQ(first.read().outcome, ReadOutcome::kAnswer);
-  // All have been accepted, and the second handler runs.
+  // All have been accepted and noted, and the second handler has not returned.
   EXPECT_TRUE(server.wait_status([&](const support::Status& now) {
-    return now.worker(worker).fds_total >= kClients && now.worker(worker).in_flight >= 1;
+    return now.worker(worker).fds_owned >= kClients && now.worker(worker).requests == 3;
   }));
   const Json report = json_of(server, "/fds?slot=0");
   EXPECT_EQ(report.at("fds").at("leaked"), 0) << report.at("groups").dump(1);
