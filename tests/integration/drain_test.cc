@@ -170,14 +170,13 @@ TEST(Drain, KeepsAllPromisesWhenTheServiceStops) {
 TEST(Drain, ServesWhatIsQueuedWhenTheMasterDies) {
   SupervisorProcess server({.arguments = joined({one_worker(), impatient(), grace("\"50ms\"")})});
   ASSERT_TRUE(server.wait_ready(1));
-  // In the first second after it was ready it takes one client a turn; orphaned, it takes all whom it can in 200 ms.
-  const double age_s = server.status().value().ready_by_slot().at(0).age_s;
-  ASSERT_TRUE(server.wait_status([&](const Status& now) { return now.ready_by_slot().at(0).age_s > age_s + 2; }));
   HttpClient busy = server.connect();
   ASSERT_TRUE(busy.send(get_request("/sleep?ms=700")));
   ASSERT_TRUE(server.wait_status([](const Status& now) { return now.ready_by_slot().at(0).in_flight == 1; }));
+  // In its first second it takes one of them a turn, so that the others are still queued when it hears of the death.
+  // It goes on for 200 ms only: they are not more than it can take on a machine that is busy otherwise.
   std::vector<HttpClient> queued;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 5; ++i) {
     queued.push_back(server.connect());
     ASSERT_TRUE(queued.back().send(get_request("/hello")));
   }
