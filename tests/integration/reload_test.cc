@@ -226,12 +226,12 @@ TEST(Reload, HundredTimesLeavesTheMasterAsItWas) {
   for (int warm_up = 0; warm_up < 5; ++warm_up) ASSERT_EQ(server.control("POST", "/reload").status, 200);
   ASSERT_TRUE(wait_alone(server, 2));
   const std::size_t descriptors = support::open_files_at_rest(server.pid());
-  const std::uint64_t memory = support::private_bytes(server.pid());
+  const std::uint64_t memory = support::anonymous_bytes(server.pid());
   for (int count = 0; count < 100; ++count) ASSERT_EQ(server.control("POST", "/reload").status, 200);
   ASSERT_TRUE(wait_alone(server, 2));
   EXPECT_TRUE(support::wait_until([&] { return support::open_files(server.pid()) == descriptors; }))
       << support::open_files(server.pid()) << " descriptors instead of " << descriptors;
-  EXPECT_LT(support::private_bytes(server.pid()), memory + memory / 4 + 500'000);
+  EXPECT_LT(support::anonymous_bytes(server.pid()), memory + memory / 4 + 500'000);
 }
 
 }  // namespace

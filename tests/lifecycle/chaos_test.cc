@@ -174,7 +174,7 @@ TEST(Chaos, CostsOnlyWhatAKilledWorkerHeld) {
   support::SupervisorProcess& server = trial.process();
   expect_rest(server);
   const std::size_t descriptors = support::open_files_at_rest(server.pid());
-  const std::uint64_t memory = support::private_bytes(server.pid());
+  const std::uint64_t memory = support::anonymous_bytes(server.pid());
 
   Chaos(trial, seed).run(std::chrono::seconds(times(20, 600, 600)));
   expect_rest(server);
@@ -185,7 +185,7 @@ TEST(Chaos, CostsOnlyWhatAKilledWorkerHeld) {
       << support::open_files(server.pid()) << " descriptors of the master instead of " << descriptors;
   // A sanitizer keeps what was freed.
   if (!support::is_sanitized()) {
-    EXPECT_LE(support::private_bytes(server.pid()), memory + kGrowthMax);
+    EXPECT_LE(support::anonymous_bytes(server.pid()), memory + kGrowthMax);
   }
 }
 

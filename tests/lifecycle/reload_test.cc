@@ -34,14 +34,14 @@ TEST(Reload, LeavesTheMasterAsItWas) {
   const auto children = static_cast<std::size_t>(trial.service().options().workers) + 1;
   ASSERT_TRUE(support::wait_until([&] { return support::children_of(master).size() == children; }));
   const std::size_t descriptors = support::open_files_at_rest(master);
-  const std::uint64_t memory = support::private_bytes(master);
+  const std::uint64_t memory = support::anonymous_bytes(master);
   reload(trial, times(6, 100, 100));
   trial.expect_nothing_lost();
   EXPECT_TRUE(support::wait_until([&] { return support::open_files(master) == descriptors; }))
       << support::open_files(master) << " descriptors instead of " << descriptors;
   // A sanitizer keeps what was freed.
   if (!support::is_sanitized()) {
-    EXPECT_LE(support::private_bytes(master), memory + kGrowthMax);
+    EXPECT_LE(support::anonymous_bytes(master), memory + kGrowthMax);
   }
 }
 

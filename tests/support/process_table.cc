@@ -16,6 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kMemory = "smaps_rollup";
+constexpr std::uint64_t kKibibyte = 1024;
+
 std::string file_of(pid_t pid, std::string_view name) {
   return "/proc/" + std::to_string(pid) + "/" + std::string(name);
 }
@@ -160,8 +163,11 @@ std::uint64_t involuntary_switches(pid_t pid) {
 }
 
 std::uint64_t private_bytes(pid_t pid) {
-  constexpr std::uint64_t kKibibyte = 1024;
-  return sum_of_lines(read_text(file_of(pid, "smaps_rollup")), "Private_") * kKibibyte;
+  return sum_of_lines(read_text(file_of(pid, kMemory)), "Private_") * kKibibyte;
+}
+
+std::uint64_t anonymous_bytes(pid_t pid) {
+  return sum_of_lines(read_text(file_of(pid, kMemory)), "Anonymous:") * kKibibyte;
 }
 
 }  // namespace support

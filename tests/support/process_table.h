@@ -41,6 +41,8 @@ bool maps_file(pid_t pid, std::string_view name);
 std::uint64_t voluntary_switches(pid_t pid);  // of its main thread: one per sleep it was woken from
 std::uint64_t involuntary_switches(pid_t pid);  // of its main thread: work that came before it could sleep
 std::uint64_t private_bytes(pid_t pid);       // USS: Private_* of smaps_rollup
+// Heap, stacks and what else a process has written. Unlike USS the same while it has a child that shares all of it.
+std::uint64_t anonymous_bytes(pid_t pid);
 
 std::string read_text(const std::string& path);
 
